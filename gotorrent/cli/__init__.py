@@ -1,0 +1,1 @@
+"""The two commands: the only place that prints and reads arguments. No BEP rules this folder."""
