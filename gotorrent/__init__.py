@@ -10,8 +10,7 @@ Read it in this order; each folder uses only the ones before it:
 6. `session`    the whole client: many torrents, one port, snapshots, and why nothing is happening
 7. `cli`        the two commands; `web_ui` beside this package draws the pages
 
-`tracker` is the server; it uses only `metainfo` and `wire`. At the root, used by all: `errors`, `clock`, `config`, `system`,
-`trace`.
+`tracker` is the server; it uses only `metainfo` and `wire`. At the root, used by all: `errors`, `clock`, `config`, `system`.
 """
 
 __version__ = "0.1.0"
