@@ -36,18 +36,14 @@ def _setting(default: Any, doc: str, low: float | None = None, high: float | Non
 class ClientConfig:
     """Settings of `client.py`."""
 
-    download_dir: str = _setting(
-        "~/Downloads", "folder for new downloads when -dir is not given; ~ is your home folder"
-    )
+    download_dir: str = _setting("~/Downloads", "folder for new downloads when -dir is not given; ~ is your home folder")
     tracker_url: str = _setting(
         "http://localhost:8080/announce", "tracker that -create writes into a torrent when -tracker is not given"
     )
     peer_port: int = _setting(
         6881, "TCP port on which other peers reach us; a busy default moves to the next free one; 0 = any", 0, 65535
     )
-    ui_port: int = _setting(
-        3000, "port of the web UI on 127.0.0.1; a busy default moves to the next free one", 1, 65535
-    )
+    ui_port: int = _setting(3000, "port of the web UI on 127.0.0.1; a busy default moves to the next free one", 1, 65535)
     open_browser: bool = _setting(True, "open the web UI in the browser at the start")
     max_peers_per_torrent: int = _setting(80, "connections of one torrent", 1, 10_000)
     max_peers: int = _setting(400, "connections of the whole client: one thread each", 1, 10_000)
@@ -64,9 +60,7 @@ class ClientConfig:
     handshake_timeout: float = _setting(10.0, "seconds for a peer to complete the handshake", 0.1, 300)
     idle_timeout: float = _setting(180.0, "seconds of silence after which a peer is closed", 1, 3600)
     keepalive_interval: float = _setting(100.0, "seconds of our own silence after which we send a keep-alive", 1, 3600)
-    block_timeout: float = _setting(
-        60.0, "seconds without a requested block after which others are asked for it", 0.5, 3600
-    )
+    block_timeout: float = _setting(60.0, "seconds without a requested block after which others are asked for it", 0.5, 3600)
     open_files: int = _setting(256, "files held open at the same time", 4, 100_000)
     hash_threads: int = _setting(0, "threads that hash for -create; 0 = one per processor", 0, 256)
     announce_timeout: float = _setting(10.0, "seconds for a tracker's whole answer", 0.5, 120)

@@ -49,9 +49,7 @@ def test_every_number_has_a_range_and_every_setting_a_comment_and_a_default_that
             assert setting.metadata["low"] <= setting.default <= setting.metadata["high"]
 
 
-@pytest.mark.parametrize(
-    "text", ["", "# nothing\n", "client:\n", "client:\ntracker:\n", "client: {}\n", "\ufeffclient:\n"]
-)
+@pytest.mark.parametrize("text", ["", "# nothing\n", "client:\n", "client:\ntracker:\n", "client: {}\n", "\ufeffclient:\n"])
 def test_what_is_not_mentioned_keeps_its_default(text: str) -> None:
     assert parse(text) == Config()
 
@@ -63,9 +61,7 @@ def test_values_are_read() -> None:
     assert type(read.client.choke_interval) is float
 
 
-@given(
-    st.builds(ClientConfig, download_dir=st.text("aä~/: #\"'\\{[日😀", max_size=20), peer_port=st.integers(0, 65535))
-)
+@given(st.builds(ClientConfig, download_dir=st.text("aä~/: #\"'\\{[日😀", max_size=20), peer_port=st.integers(0, 65535)))
 def test_what_is_printed_is_read_back(client: ClientConfig) -> None:
     assert parse(config.render(Config(client=client))) == Config(client=client)
 
@@ -158,9 +154,7 @@ class TestLoad:
             ("win32", "Roaming/gotorrent"),
         ],
     )
-    def test_the_folder_of_each_system(
-        self, home: Path, monkeypatch: pytest.MonkeyPatch, platform: str, ending: str
-    ) -> None:
+    def test_the_folder_of_each_system(self, home: Path, monkeypatch: pytest.MonkeyPatch, platform: str, ending: str) -> None:
         monkeypatch.delenv("XDG_CONFIG_HOME")
         monkeypatch.delenv("APPDATA", raising=False)
         monkeypatch.setattr(sys, "platform", platform)
