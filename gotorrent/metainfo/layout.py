@@ -75,6 +75,11 @@ class Layout:
         """Bytes in this block: 16 KiB, less in the last one of a piece."""
         return min(BLOCK, self.piece_size(piece) - block * BLOCK)
 
+    def blocks(self, piece: int) -> list[tuple[int, int]]:
+        """The blocks of this piece as they are requested: (begin, length) of each, in bytes."""
+        size = self.piece_size(piece)
+        return [(begin, min(BLOCK, size - begin)) for begin in range(0, size, BLOCK)]
+
     def offset(self, piece: int, begin: int) -> int:
         """The byte of the torrent that is `begin` bytes into the piece."""
         return piece * self.piece_length + begin
