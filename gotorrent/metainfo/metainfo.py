@@ -10,7 +10,6 @@ exist in version 2 only (BEP 52); hybrids are used as version 1. A symbolic link
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NewType
@@ -18,6 +17,7 @@ from typing import Any, NewType
 from gotorrent.errors import BencodeError, MetainfoError, ReadError
 from gotorrent.metainfo import bencode, paths
 from gotorrent.metainfo.layout import FileEntry, Layout
+from gotorrent.metainfo.text import clean_text, clean_url, is_web_url
 
 InfoHash = NewType("InfoHash", bytes)
 """What names a torrent everywhere: 20 bytes in version 1."""
@@ -40,17 +40,8 @@ MAX_TRACKERS = 200
 MAX_WEB_SEEDS = 100
 """Web seed URLs that are kept; the rest is ignored."""
 
-MAX_URL = 4096
-"""Characters of a URL; longer ones are ignored."""
-
-MAX_TEXT = 10_000
-"""Characters of a comment or another text for people; the rest is cut off."""
-
 MAX_DATE = 253_402_300_799
 """The last second of the year 9999, the last that calendars here can print."""
-
-_URL = re.compile(r"(https?|udp)://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -237,22 +228,15 @@ def _trackers(top: dict[bytes, Any]) -> tuple[tuple[str, ...], ...]:
 def _web_seeds(value: Any) -> tuple[str, ...]:
     """URLs of `url-list` (BEP 19), which is one string or a list."""
     urls = [_url(url) for url in (value if isinstance(value, list) else [value])[:MAX_WEB_SEEDS]]
-    return tuple(dict.fromkeys(url for url in urls if url.lower().startswith("http")))
+    return tuple(dict.fromkeys(url for url in urls if is_web_url(url)))
 
 
 def _url(value: Any) -> str:
-    """The URL, or "" when it is none that we could use."""
-    if not isinstance(value, bytes) or len(value) > MAX_URL:
-        return ""
-    text = value.decode(errors="replace").strip()
-    return text if _URL.fullmatch(text) else ""
+    return clean_url(value.decode(errors="replace")) if isinstance(value, bytes) else ""
 
 
 def _text(value: Any) -> str:
-    """Text for people, without characters that would move the cursor of a terminal or reverse the line."""
-    if not isinstance(value, bytes):
-        return ""
-    return _CONTROL.sub(" ", value[: MAX_TEXT * 4].decode(errors="replace")[:MAX_TEXT])
+    return clean_text(value) if isinstance(value, bytes) else ""
 
 
 def _date(value: Any) -> int | None:

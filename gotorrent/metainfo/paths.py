@@ -58,9 +58,7 @@ def safe_part(name: str, *, windows: bool = os.name == "nt") -> str:
     if len(name) * 4 > MAX_PART:
         name = _cut(name)
     if name == "..":
-        raise MetainfoError(
-            "a file name in this torrent is '..', which leads out of the download folder: do not use this torrent"
-        )
+        raise MetainfoError("a file name in this torrent is '..', which leads out of the download folder: do not use this torrent")
     if windows:
         name = _UNSAFE_ON_WINDOWS.sub("_", name).rstrip(". ")
         if _DEVICE.match(name):
