@@ -34,6 +34,10 @@ class BencodeError(GoTorrentError):
     exit_code = 3
 
 
+class CompactError(GoTorrentError):
+    """Compact peers of a wrong length, or a host that is no address (BEP 23, 7). The edge that read them says whose they were."""
+
+
 class MetainfoError(GoTorrentError):
     """A .torrent file that breaks BEP 3, or one of our limits; or is not a .torrent at all."""
 
@@ -84,6 +88,15 @@ class TrackerError(GoTorrentError):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class HttpError(GoTorrentError):
+    """An HTTP request failed; the message is what the server did: "answered 500". Who asked turns it into one of the above."""
+
+    def __init__(self, message: str, status: int = 0, body: bytes = b"") -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
 
 
 class PeerError(GoTorrentError):

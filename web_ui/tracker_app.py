@@ -1,0 +1,109 @@
+"""Every URL of the tracker: `/announce` and `/scrape` for torrent clients (BEP 3, 48), pages for people.
+
+The decisions are those of `gotorrent.tracker.announce`; here the raw query string goes in and its bytes come out. Flask's own
+reading of the query is never used: it decodes to text, which destroys an info-hash. A page shows counts and addresses of the
+tracker itself, nothing that a peer sent and no peer's address. Nothing can be changed through a page, so there is no login.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from flask import Flask, Response, render_template, request, send_from_directory
+from werkzeug.exceptions import HTTPException
+
+from gotorrent import __version__
+from gotorrent.clock import Clock
+from gotorrent.lan import lan_addresses
+from gotorrent.tracker.announce import announce, scrape
+from gotorrent.tracker.swarms import Swarms
+
+LOCAL_ADDRESS = "gotorrent.local_address"  # key in the WSGI environment: our side of the connection, set by tracker_server
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def create_app(swarms: Swarms, clock: Clock) -> Flask:
+    """The WSGI application of one tracker. The server that runs it puts its own address into `environ[LOCAL_ADDRESS]`."""
+    app = Flask(__name__, static_folder=None)
+
+    @app.get("/announce")
+    def announce_route() -> Response | str:
+        if request.method == "HEAD":
+            return _plain(b"")
+        if _person():
+            return _page(swarms)
+        query, source = request.query_string, request.remote_addr or ""
+        return _plain(announce(swarms, query, source, request.environ.get(LOCAL_ADDRESS, ""), clock.monotonic()))
+
+    @app.get("/scrape")
+    def scrape_route() -> Response | str:
+        if _person():
+            return _page(swarms)
+        return _plain(scrape(swarms, request.query_string))
+
+    @app.get("/")
+    def index() -> str:
+        return _page(swarms)
+
+    @app.get("/tracker.css")
+    def style() -> Response:
+        return send_from_directory(f"{app.root_path}/static", "tracker.css")
+
+    app.register_error_handler(HTTPException, _explain)
+    app.after_request(_secure)
+    return app
+
+
+def announce_urls(host: str, port: int) -> list[str]:
+    """The announce URLs of a tracker that listens on `host` ("" = everywhere) and `port`, the one for this machine first."""
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104
+        return [_url(address, port) for address in ["localhost", *lan_addresses()]]
+    return [_url(host, port)]
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/announce"
+
+
+def _person() -> bool:
+    """Did somebody open a torrent client's address in a browser?"""
+    return not request.query_string and "text/html" in request.headers.get("Accept", "")
+
+
+def _page(swarms: Swarms) -> str:
+    """The page for people: what this is, and the URL by which this visitor's machine reached us."""
+    here = request.environ.get(LOCAL_ADDRESS, "")
+    port = int(request.environ["SERVER_PORT"])
+    urls = announce_urls("", port)
+    if here and not ipaddress.ip_address(here.partition("%")[0]).is_loopback and _url(here, port) not in urls:
+        urls.append(_url(here, port))
+    return render_template("tracker.html", local=urls[0], urls=urls[1:], totals=swarms.totals(), version=__version__)
+
+
+def _plain(body: bytes) -> Response:
+    return Response(body, content_type="text/plain")
+
+
+def _explain(error: HTTPException) -> Response:
+    """One sentence for a URL or method that does not exist here."""
+    sentences = {404: "There is nothing at this address.", 405: "This address is only for reading, by GET."}
+    text = sentences.get(error.code or 0, f"{error.name}.")
+    response = Response(f"{text} The tracker's page is at /\n", status=error.code, content_type="text/plain; charset=utf-8")
+    if error.code == 405:
+        response.headers["Allow"] = "GET, HEAD"
+    return response
+
+
+def _secure(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    return response

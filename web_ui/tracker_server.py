@@ -1,0 +1,267 @@
+"""The tracker's HTTP server: waitress, one listening socket per address family, in a thread of this process. No BEP rules it.
+
+waitress has one thread for all input and output, and a few that answer. We bind the sockets ourselves and give each its own
+waitress server over one shared table, since waitress's own wrapper for several addresses leaves no place for what is added here:
+the local address of each connection, one request per connection, and a deadline for slow ones. Refuses request heads over 8 KiB
+and those that take over 5 seconds.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher, WSGITask
+
+from gotorrent.clock import SYSTEM_CLOCK, Clock
+from gotorrent.config import TrackerConfig
+from gotorrent.errors import PortBusyError, UsageError
+from gotorrent.lan import port_holder
+from gotorrent.tracker.announce import MAX_QUERY
+from gotorrent.tracker.swarms import Swarms
+from web_ui.tracker_app import LOCAL_ADDRESS, announce_urls, create_app
+
+HEAD_SECONDS = 5  # a request's head must be here by then, however steadily it drips
+IDLE_SECONDS = 10  # a connection with nothing to do is closed; a reader that does not read too
+MAX_BODY = 1024  # bytes; no URL of ours reads one
+BACKLOG = 1024  # connections that wait to be accepted
+TICK = 0.5  # seconds between two sweeps of old peers and slow connections
+STOP_SECONDS = 1  # for the requests under way when the tracker stops
+_ANY_PORT_TRIES = 20  # how often a free port is sought that both families have
+
+
+class TrackerServer:
+    """A whole tracker on its own threads. Use it as a context manager, or `start` and `stop` it once; `stop` may be repeated."""
+
+    def __init__(
+        self, config: TrackerConfig, host: str | None = None, port: int | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        """`host` and `port` override the configuration; port 0 takes any free one. Nothing is bound before `start`."""
+        self.config = config
+        self.host = config.host if host is None else host
+        self.port = config.port if port is None else port
+        self.swarms = Swarms(config)
+        self._clock = clock
+        self._table: dict[int, Any] = {}  # waitress's: descriptor -> what reads and writes it
+        self._servers: list[_Server] = []
+        self._stopping = threading.Event()
+        self._closing = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def urls(self) -> list[str]:
+        """Announce URLs: the one for this machine, then those for others on the network."""
+        return announce_urls(self.host, self.port)
+
+    @property
+    def running(self) -> bool:
+        """Is it answering? False before `start`, after `stop`, and when its thread died."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Listen and answer from now on. Raises `PortBusyError` or `UsageError` when it cannot listen there."""
+        sockets = _bind(self.host, self.port)
+        self.port = sockets[0].getsockname()[1]
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a request waits for a thread
+        adjustments = Adjustments(
+            threads=self.config.threads,
+            sockets=sockets,
+            connection_limit=self.config.connections,
+            backlog=BACKLOG,
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=1,
+            max_request_header_size=MAX_QUERY,
+            max_request_body_size=MAX_BODY,
+            log_socket_errors=False,
+            ident="GoTorrent",
+        )
+        app = create_app(self.swarms, self._clock)
+        workers = _Workers()
+        workers.set_thread_count(self.config.threads)
+        for sock in sockets:
+            info = (sock.family, sock.type, sock.proto, sock.getsockname())
+            self._servers.append(
+                _Server(app, self._table, _sock=sock, dispatcher=workers, adj=adjustments, sockinfo=info, bind_socket=False)
+            )
+        self._thread = threading.Thread(target=self._run, args=(workers,), name="tracker-http")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close every connection and socket, and end the threads."""
+        self._stopping.set()
+        with self._closing:
+            if self._table:
+                self._servers[0].pull_trigger()
+        if self._thread is not None:
+            self._thread.join()
+
+    def __enter__(self) -> TrackerServer:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def _run(self, workers: _Workers) -> None:
+        try:
+            while not self._stopping.is_set():
+                wasyncore.loop(TICK, use_poll=True, map=self._table, count=1)
+                self.swarms.sweep(self._clock.monotonic())
+        finally:
+            workers.stop()  # before the table is closed: they wake this loop through a descriptor in it
+            with self._closing:
+                wasyncore.close_all(self._table)
+
+
+class _Task(WSGITask):
+    """One request; its environment also says at which of our addresses it came in."""
+
+    channel: _Channel
+    request: Any
+
+    def get_environment(self) -> Any:
+        environ = super().get_environment()
+        environ[LOCAL_ADDRESS] = self.channel.local_address
+        return environ
+
+    def build_response_header(self) -> bytes:
+        self.request.headers["CONNECTION"] = "close"  # a client comes back in a minute: its connection is not kept for that
+        return super().build_response_header()
+
+
+class _Parser(HTTPRequestParser):
+    """One request as it comes in. What Python's URL splitter refuses is a bad request, not a failure of the server."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError("Bad URI or header") from error
+
+
+class _Channel(HTTPChannel):
+    """One connection, which remembers our address on it and when its unfinished request began."""
+
+    task_class = _Task
+    parser_class = _Parser
+
+    def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Adjustments, map: Any = None) -> None:
+        try:
+            self.local_address = str(sock.getsockname()[0])
+        except OSError:  # it is gone already
+            self.local_address = ""
+        super().__init__(server, sock, addr, adj, map=map)
+        self.request_since = self.last_activity
+
+    def received(self, data: bytes) -> bool:
+        before = self.request
+        going_on = super().received(data)
+        if self.request is not before:
+            self.request_since = self.last_activity
+        return going_on
+
+
+class _Server(TcpWSGIServer):
+    """One listening socket."""
+
+    channel_class = _Channel
+    active_channels: Any
+
+    def maintenance(self, now: int) -> None:
+        """Close what has nothing to say (waitress) and what says it too slowly (we)."""
+        super().maintenance(now)
+        for channel in self.active_channels.values():
+            if channel.request is not None and now - channel.request_since > HEAD_SECONDS:
+                channel.will_close = True
+
+
+class _Workers(ThreadedTaskDispatcher):
+    """The threads that answer; unlike waitress's own, `stop` waits until they have really ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started: list[threading.Thread] = []
+
+    def start_new_thread(self, target: Callable[[int], object], thread_no: int) -> None:
+        thread = threading.Thread(target=target, args=(thread_no,), name=f"tracker-web-{thread_no}", daemon=True)
+        self._started.append(thread)
+        thread.start()
+
+    def stop(self) -> None:
+        self.shutdown(timeout=STOP_SECONDS)
+        for thread in self._started:
+            thread.join(STOP_SECONDS)
+
+
+def _bind(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets for `host`, or for all addresses of both families, all on one port."""
+    if host:
+        try:
+            found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except OSError:
+            raise UsageError(f"cannot listen on {host}: there is no such address") from None
+        addresses = list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+    else:
+        addresses = [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]  # noqa: S104
+    for tries_left in reversed(range(_ANY_PORT_TRIES if port == 0 else 1)):
+        try:
+            return _bind_all(addresses, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not tries_left:
+                raise _bind_error(error, host, port) from error
+    return []
+
+
+def _bind_all(addresses: Sequence[tuple[socket.AddressFamily, str]], port: int) -> list[socket.socket]:
+    """Listen on each address; a family that this system does not have is left out, unless none remains."""
+    sockets: list[socket.socket] = []
+    try:
+        for family, host in addresses:
+            try:
+                sockets.append(_listen(family, host, sockets[0].getsockname()[1] if sockets else port))
+            except OSError as error:
+                last_hope = not sockets and (family, host) == addresses[-1]
+                if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) or last_hope:
+                    raise
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere it would let two programs have one port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _bind_error(error: OSError, host: str, port: int) -> UsageError:
+    if error.errno == errno.EADDRINUSE:
+        holder = port_holder(port)
+        by = f" by {holder}" if holder else ""
+        return PortBusyError(f"port {port} is in use{by}: stop that program, or choose another port with -port")
+    if error.errno == errno.EACCES:
+        return UsageError(f"port {port} needs administrator rights: choose one above 1023 with -port")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return UsageError(f"cannot listen on {host}: it is no address of this machine")
+    return UsageError(f"cannot listen on port {port}: {error.strerror}")
