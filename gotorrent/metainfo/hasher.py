@@ -15,7 +15,7 @@ from io import FileIO
 from gotorrent.errors import ReadError
 from gotorrent.metainfo.layout import Layout
 
-BUFFER = 512 * 1024
+BUFFER = 256 * 1024
 """Bytes that a thread reads at a time: large enough to make system calls cheap, small enough to stay in its processor's cache."""
 
 RUN = 4 * 1024 * 1024
