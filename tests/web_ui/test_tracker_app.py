@@ -1,0 +1,336 @@
+"""The tracker over real HTTP: what a browser, a broken client and an attacker get."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import socket
+import threading
+import time
+
+import bencodepy
+import pytest
+import requests
+
+from gotorrent.config import TrackerConfig
+from gotorrent.errors import PortBusyError, UsageError
+from tests.waiting import wait_until
+from web_ui import tracker_server
+from web_ui.tracker_app import announce_urls
+from web_ui.tracker_server import TrackerServer
+
+HASH = "%124Vx%9A%BC%DE%F1%23Eg%89%AB%CD%EF%124Vx%9A"
+ANNOUNCE = f"/announce?info_hash={HASH}&peer_id=-GT0100-123456789012&port=6881&left=0"
+
+
+@pytest.fixture
+def server():
+    with TrackerServer(TrackerConfig(threads=2), port=0) as running:
+        yield running
+
+
+def get(server, path, method="GET", host="127.0.0.1", body=None, **headers):
+    connection = http.client.HTTPConnection(host, server.port, timeout=10)
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer, answer.read()
+    finally:
+        connection.close()
+
+
+def raw(server, data, timeout=10.0):
+    """Send bytes, then read until the server closes; nothing when it answers with a reset."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout) as sock:
+        try:
+            sock.sendall(data)
+        except OSError:
+            return b""
+        received = b""
+        try:
+            while chunk := sock.recv(65536):
+                received += chunk
+        except ConnectionResetError:
+            pass
+        return received
+
+
+class TestClients:
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+    def test_announce_and_scrape_on_both_families(self, server, host):
+        answer, body = get(server, ANNOUNCE, host=host)
+        assert answer.status == 200
+        assert answer.getheader("Content-Type") == "text/plain"
+        assert bencodepy.decode(body)[b"complete"] == 1
+        _, body = get(server, f"/scrape?info_hash={HASH}", host=host)
+        (counts,) = bencodepy.decode(body)[b"files"].values()
+        assert counts == {b"complete": 1, b"downloaded": 0, b"incomplete": 0}
+
+    def test_bytes_that_are_no_text_arrive_whole(self, server):
+        every_byte = bytes(range(236, 256))
+        escaped = "".join(f"%{byte:02x}" for byte in every_byte)
+        get(server, f"/announce?info_hash={escaped}&peer_id={escaped}&port=1&left=0")
+        assert server.swarms.scrape(every_byte) == (1, 0, 0)
+
+    def test_as_requests_sends_it(self, server):
+        answer = requests.get(f"http://localhost:{server.port}{ANNOUNCE}", timeout=10)
+        assert bencodepy.decode(answer.content)[b"interval"] == 60
+
+    @pytest.mark.parametrize(
+        ("path", "words"),
+        [
+            ("/announce", b"info_hash is missing"),
+            ("/announce?", b"info_hash is missing"),
+            ("/announce?info_hash=abc", b"info_hash has 3 bytes"),
+            (f"/announce?info_hash={HASH}", b"peer_id is missing"),
+            (ANNOUNCE + "&port=6882", b"port was given twice"),
+            (ANNOUNCE.replace("6881", "0"), b"cannot be reached"),
+            (ANNOUNCE.replace("6881", "-5"), b"cannot be reached"),
+            (ANNOUNCE.replace("6881", "9" * 5000), b"port is not a number"),
+            (ANNOUNCE + "#&left=1", b"interval"),
+            ("/scrape", b"does not list all"),
+        ],
+    )
+    def test_a_broken_announce_gets_words_in_bencode(self, server, path, words):
+        answer, body = get(server, path)
+        assert answer.status == 200
+        assert isinstance(bencodepy.decode(body), dict)
+        assert words in body
+
+    def test_forwarded_addresses_are_not_believed(self, server):
+        get(server, ANNOUNCE, **{"X-Forwarded-For": "203.0.113.66", "Forwarded": "for=203.0.113.66", "X-Real-IP": "203.0.113.66"})
+        _, body = get(server, ANNOUNCE.replace("6881", "6882").replace("left=0", "left=1"))
+        assert bencodepy.decode(body)[b"peers"] == b"\x7f\0\0\1\x1a\xe1"
+
+    def test_head_announces_nobody(self, server):
+        answer, body = get(server, ANNOUNCE, method="HEAD")
+        assert (answer.status, body) == (200, b"")
+        assert server.swarms.totals().announces == 0
+
+    def test_every_connection_is_closed_after_its_answer(self, server):
+        request = f"GET {ANNOUNCE} HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n".encode()
+        assert raw(server, request + request).count(b"HTTP/1.1 200") == 1
+        received = raw(server, request.replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert b"Connection: close" in received and b"eep-" not in received
+
+
+class TestPages:
+    @pytest.mark.parametrize("path", ["/", "/announce", "/scrape"])
+    def test_a_person_sees_a_page(self, server, path):
+        get(server, ANNOUNCE)
+        answer, body = get(server, path, Accept="text/html,*/*;q=0.8")
+        text = body.decode()
+        assert answer.status == 200
+        assert answer.getheader("Content-Type") == "text/html; charset=utf-8"
+        assert "GoTorrent tracker" in text
+        assert f"http://localhost:{server.port}/announce" in text
+        assert "<dt>Seeds</dt><dd>1</dd>" in text
+
+    def test_nothing_of_a_peer_is_on_the_page(self, server):
+        evil = "%3Cscript%3Ealert(1)%3C/script%3E"[:60]
+        get(
+            server,
+            f"/announce?info_hash={HASH}&peer_id=%3Cscript%3E{'x' * 12}&port=6881&left=0&event={evil}",
+            **{"User-Agent": "<script>"},
+        )
+        _, body = get(server, f"/?{evil}", **{"User-Agent": "<script>", "Host": "<script>", "X-Forwarded-Host": "<script>"})
+        assert b"<script" not in body
+        assert b"6881" not in body
+
+    @pytest.mark.parametrize("path", ["/", "/announce", "/nothing", "/tracker.css", ANNOUNCE])
+    def test_strict_headers_everywhere(self, server, path):
+        answer, _ = get(server, path)
+        policy = answer.getheader("Content-Security-Policy")
+        assert policy.startswith("default-src 'none'; style-src 'self'")
+        assert "unsafe" not in policy
+        assert answer.getheader("X-Content-Type-Options") == "nosniff"
+        assert answer.getheader("X-Frame-Options") == "DENY"
+        assert answer.getheader("Referrer-Policy") == "no-referrer"
+
+    def test_the_style_sheet_and_no_other_file(self, server):
+        answer, body = get(server, "/tracker.css")
+        assert answer.getheader("Content-Type").startswith("text/css")
+        assert b"font" in body
+        for path in ["/static/tracker.css", "/tracker_app.py", "/../tracker_app.py", "/..%2ftracker_app.py", "//etc/passwd"]:
+            assert get(server, path)[0].status == 404
+
+    def test_unknown_urls_and_methods_are_explained(self, server):
+        answer, body = get(server, "/nothing")
+        assert (answer.status, body) == (404, b"There is nothing at this address. The tracker's page is at /\n")
+        for method in ["POST", "PUT", "DELETE", "PATCH"]:
+            answer, body = get(server, ANNOUNCE, method=method, body=b"x=1")
+            assert answer.status == 405
+            assert answer.getheader("Allow") == "GET, HEAD"
+        assert server.swarms.totals().announces == 0
+
+    def test_announce_urls(self, monkeypatch):
+        monkeypatch.setattr("web_ui.tracker_app.lan_addresses", lambda: ["192.0.2.5", "2001:db8::5"])
+        assert announce_urls("", 80) == [
+            "http://localhost:80/announce",
+            "http://192.0.2.5:80/announce",
+            "http://[2001:db8::5]:80/announce",
+        ]
+        assert announce_urls("127.0.0.1", 80) == ["http://127.0.0.1:80/announce"]
+        assert announce_urls("::1", 80) == ["http://[::1]:80/announce"]
+
+
+class TestAttacks:
+    @pytest.mark.parametrize(
+        "request_head",
+        [
+            b"GET /announce?info_hash=" + b"a" * 1_000_000 + b" HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200_000 + b"\r\n",
+            b"GET / HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"400\r\n" + b"a" * 1024 + b"\r\n" * 1,
+            b"GET / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+            b"GET http://[ HTTP/1.1\r\n\r\n",
+            b"GET /announce?info_hash=\xff\xfe HTTP/1.1\r\n\r\n",
+            b"\x13BitTorrent protocol" + bytes(48) + b"\r\n\r\n",
+            b"\r\n\r\n",
+            b"GET\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        ],
+        ids=[
+            "1 MB query",
+            "1 MB head",
+            "1 GB body",
+            "chunked body",
+            "huge length",
+            "bad URL",
+            "raw bytes",
+            "peer",
+            "empty",
+            "word",
+            "TLS",
+        ],
+    )
+    def test_garbage_is_refused_and_the_next_is_served(self, server, request_head, monkeypatch, caplog):
+        monkeypatch.setattr(tracker_server, "IDLE_SECONDS", 1)
+        with TrackerServer(TrackerConfig(threads=2), port=0) as impatient:
+            received = raw(impatient, request_head)
+            assert received == b"" or received.split(b" ")[1][:1] in (b"4", b"5")
+            assert get(impatient, ANNOUNCE)[0].status == 200
+        assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+    def test_a_head_that_drips_is_cut_off(self, monkeypatch):
+        monkeypatch.setattr(tracker_server, "HEAD_SECONDS", 0.5)
+        monkeypatch.setattr(tracker_server, "TICK", 0.05)
+        with (
+            TrackerServer(TrackerConfig(), port=0) as impatient,
+            socket.create_connection(("127.0.0.1", impatient.port), 10) as sock,
+        ):
+            sock.settimeout(0.05)
+            started = time.monotonic()
+            head = iter(f"GET {ANNOUNCE}&x={'y' * 8000}".encode())
+            closed = False
+            while not closed and time.monotonic() < started + 8:
+                try:
+                    sock.send(bytes([next(head)]))
+                    closed = sock.recv(1) == b""
+                except TimeoutError:
+                    continue
+                except OSError:
+                    closed = True
+            assert closed
+            assert 0.5 < time.monotonic() - started < 4
+
+    def test_idle_connections_are_closed(self, monkeypatch):
+        monkeypatch.setattr(tracker_server, "IDLE_SECONDS", 1)
+        with TrackerServer(TrackerConfig(), port=0) as impatient:
+            assert raw(impatient, b"") == b""
+
+    def test_idle_connections_do_not_keep_others_out(self, server):
+        idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+        try:
+            for sock in idle:
+                sock.sendall(b"GET /announce?")
+            assert get(server, ANNOUNCE)[0].status == 200
+        finally:
+            for sock in idle:
+                sock.close()
+
+    def test_the_connection_limit_holds_and_is_left_again(self, caplog):
+        with TrackerServer(TrackerConfig(connections=12), port=0) as small:
+            idle = [socket.create_connection(("127.0.0.1", small.port)) for _ in range(30)]
+            try:
+                wait_until(lambda: len(small._table) >= 12, what="connections are accepted")
+                assert len(small._table) <= 13
+            finally:
+                for sock in idle:
+                    sock.close()
+            assert get(small, ANNOUNCE)[0].status == 200
+
+
+class TestServer:
+    def test_both_families_on_one_free_port(self, server):
+        assert server.port > 0 and server.running
+        assert server.urls[0] == f"http://localhost:{server.port}/announce"
+
+    def test_a_busy_port_is_named_with_its_holder(self, server):
+        with pytest.raises(PortBusyError, match=rf"port {server.port} is in use by .+ \(process \d+\)"):
+            TrackerServer(TrackerConfig(), port=server.port).start()
+
+    def test_a_port_busy_in_one_family_only_is_busy(self):
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as six:
+            six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            six.bind(("::1", 0))
+            six.listen()
+            with pytest.raises(PortBusyError):
+                TrackerServer(TrackerConfig(), port=six.getsockname()[1]).start()
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost"])
+    def test_one_address_only(self, host):
+        with TrackerServer(TrackerConfig(), host=host, port=0) as local:
+            assert get(local, ANNOUNCE, host=host.strip("[]"))[0].status == 200
+            if host == "127.0.0.1":
+                with pytest.raises(ConnectionRefusedError):
+                    get(local, ANNOUNCE, host="::1")
+
+    @pytest.mark.parametrize("host", ["192.0.2.77", "no.such.host.invalid", "1.2.3.4.5"])
+    def test_an_address_that_is_not_ours(self, host):
+        with pytest.raises(UsageError, match="cannot listen on"):
+            TrackerServer(TrackerConfig(), host=host, port=0).start()
+
+    def test_stop_may_be_repeated_and_called_unstarted(self):
+        server = TrackerServer(TrackerConfig(), port=0)
+        server.stop()
+        server = TrackerServer(TrackerConfig(), port=0)
+        server.start()
+        server.stop()
+        server.stop()
+        assert not server.running
+
+    def test_stop_is_quick_with_open_connections(self, server):
+        with socket.create_connection(("127.0.0.1", server.port)) as sock:
+            sock.sendall(b"GET /")
+            wait_until(lambda: len(server._table) > 4)
+            started = time.monotonic()
+            server.stop()
+            assert time.monotonic() - started < 2
+
+    def test_old_peers_are_forgotten_without_any_announce(self, monkeypatch):
+        class Jumped:
+            now = 0.0
+
+            def monotonic(self):
+                return self.now
+
+        clock = Jumped()
+        monkeypatch.setattr(tracker_server, "TICK", 0.05)
+        with TrackerServer(TrackerConfig(), port=0, clock=clock) as server:
+            get(server, ANNOUNCE)
+            assert server.swarms.totals().seeds == 1
+            clock.now = 1000.0
+            wait_until(lambda: server.swarms.totals().torrents == 0)
+
+    def test_many_clients_at_once(self, server):
+        def announce(number):
+            for port in range(1, 21):
+                get(server, ANNOUNCE.replace("6881", str(number * 100 + port)))
+
+        threads = [threading.Thread(target=announce, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert server.swarms.totals().seeds == 160
