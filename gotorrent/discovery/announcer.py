@@ -1,9 +1,9 @@
 """Announces to trackers, for all torrents of a session: the threads and queues around `schedule`.
 
 One thread waits for the next announce that is due and puts it into the queue of its tracker's host; short-lived workers take one
-host each, so a dead tracker, or a name that nobody resolves, delays nobody else. A worker that has waited longer than a second
-no longer counts against the limit of workers, so that twenty dead trackers delay no live one. No lock is held while waiting for
-a tracker or while calling a torrent. Rules: BEP 3, 12, 27, 31. UDP trackers are refused with a sentence.
+host each, so a dead tracker, or a name that nobody resolves, delays nobody else. A worker that has waited for half a second no
+longer counts against the limit of workers, so that twenty dead trackers delay no live one. No lock is held while waiting for a
+tracker or while calling a torrent. Rules: BEP 3, 12, 27, 31. UDP trackers are refused with a sentence.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gotorrent.wire.http_tracker import AnnounceReply, AnnounceRequest, announce
 STOPPED_TIMEOUT = 5.0
 """Seconds for a tracker to take `stopped`: nobody needs its answer."""
 
-SLOW_AFTER = 1.0
+SLOW_AFTER = 0.5
 """Seconds after which an announce no longer counts against `workers`."""
 
 MAX_THREADS = 100
@@ -80,7 +80,6 @@ class _Job:
     torrent: _Torrent
     tracker: TrackerSchedule
     tier: Tier | None
-    stats: tuple[int, int, int] | None = None
     begun: float = 0.0
     exchange: Exchange | None = None
     host: str = field(init=False)
@@ -155,7 +154,7 @@ class Announcer:
         with self._changed:
             torrent = self._torrents.pop(info_hash, None)
         if torrent is not None:
-            self._say_stopped(torrent, torrent.target.announce_stats())
+            self._say_stopped(torrent)
 
     def status(self, info_hash: bytes) -> tuple[TrackerStatus, ...]:
         """How each tracker of this torrent is doing, tier after tier; empty when the torrent is unknown."""
@@ -179,7 +178,7 @@ class Announcer:
                     job.exchange.cancel()
             self._changed.notify_all()
         for torrent in torrents:
-            self._say_stopped(torrent, torrent.target.announce_stats())
+            self._say_stopped(torrent)
         with self._changed:
             self._changed.wait_for(lambda: not self._threads, max(0.0, self._stop_by - self._clock.monotonic()))
             self._queues.clear()
@@ -198,7 +197,7 @@ class Announcer:
                     change(tier, self._clock.monotonic())
                 self._changed.notify_all()
 
-    def _say_stopped(self, torrent: _Torrent, stats: tuple[int, int, int]) -> None:
+    def _say_stopped(self, torrent: _Torrent) -> None:
         """Drop what is queued for this torrent; queue `stopped` for the trackers that took `started`."""
         with self._changed:
             torrent.removed = True
@@ -206,7 +205,7 @@ class Announcer:
             for tier in torrent.tiers:
                 for tracker in tier.trackers:
                     if tracker.started:
-                        self._put(_Job(torrent, tracker, None, stats))
+                        self._put(_Job(torrent, tracker, None))
             self._start_workers()
 
     # --- the schedule's thread ---
@@ -227,7 +226,11 @@ class Announcer:
                     self._changed.wait(self._pause(now))
                     continue
             for torrent, tier in early:
-                wanted = torrent.target.wants_peers()
+                wanted = False
+                try:
+                    wanted = torrent.target.wants_peers()
+                except Exception:
+                    _log.exception("a torrent could not say whether it wants peers")
                 with self._changed:
                     tier.ask_early(wanted, now)
 
@@ -279,8 +282,13 @@ class Announcer:
     def _start_workers(self) -> None:
         while len(self._threads) < MAX_THREADS and (job := self._take()):
             thread = threading.Thread(target=self._work, args=(job,), name=f"announce {job.host}"[:60], daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no thread left: the job waits for the next change
+                self._running.discard(job)
+                self._queues.setdefault(job.host, deque()).appendleft(job)
+                return
             self._threads.add(thread)
-            thread.start()
 
     def _work(self, first: _Job) -> None:
         job: _Job | None = first
@@ -299,19 +307,20 @@ class Announcer:
     def _announce(self, job: _Job) -> None:
         """One announce, from the torrent's numbers to its peers."""
         event = "stopped" if job.tier is None else job.tracker.event()
+        left = 0
         answer: AnnounceReply | TrackerError = TrackerError("could not be asked: there is a bug in GoTorrent")
         try:
-            job.stats = job.stats or job.torrent.target.announce_stats()
-            answer = ask_http(job.tracker.url, self._request(job, event, job.stats), job.exchange)
+            uploaded, downloaded, left = job.torrent.target.announce_stats()
+            request = self._request(job, event, uploaded, downloaded, left)
+            answer = ask_http(job.tracker.url, request, job.exchange)
         except TrackerError as error:
             answer = error
         finally:
-            self._note(job, event, answer)
+            self._note(job, event, left, answer)
         if isinstance(answer, AnnounceReply) and answer.peers and job.tier is not None and not job.torrent.removed:
             job.torrent.target.found_peers(answer.peers, "tracker")
 
-    def _request(self, job: _Job, event: str, stats: tuple[int, int, int]) -> AnnounceRequest:
-        uploaded, downloaded, left = stats
+    def _request(self, job: _Job, event: str, uploaded: int, downloaded: int, left: int) -> AnnounceRequest:
         return AnnounceRequest(
             info_hash=job.torrent.info_hash,
             peer_id=self._peer_id,
@@ -325,7 +334,7 @@ class Announcer:
             tracker_id=job.tracker.tracker_id,
         )
 
-    def _note(self, job: _Job, event: str, answer: AnnounceReply | TrackerError) -> None:
+    def _note(self, job: _Job, event: str, left: int, answer: AnnounceReply | TrackerError) -> None:
         """Write down what came of an announce. A `started` that succeeds after `remove` is followed by its `stopped`."""
         if job.tier is None:
             return
@@ -335,9 +344,9 @@ class Announcer:
                 jitter = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311
                 job.tier.failed(str(answer), answer.retry_after, now, jitter)
                 return
-            job.tier.succeeded(answer, event, job.stats[2] if job.stats else 0, now)
+            job.tier.succeeded(answer, event, left, now)
             if job.torrent.removed and event == "started":
-                self._put(_Job(job.torrent, job.tracker, None, job.stats))
+                self._put(_Job(job.torrent, job.tracker, None))
 
 
 def _status(tier: Tier, tracker: TrackerSchedule) -> TrackerStatus:

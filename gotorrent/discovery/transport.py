@@ -115,15 +115,23 @@ def open_url(url: str, exchange: Exchange, admit: Admit) -> Iterator[requests.Re
     try:
         # The adapter is used without a session: that would add proxies, .netrc and cookies, and would read the whole body of a
         # redirect, inflated, even when told not to follow it.
-        headers = {"User-Agent": f"GoTorrent/{__version__}", "Accept-Encoding": "gzip", "Connection": "close"}
-        request = requests.Request("GET", url, headers=headers).prepare()
-        with adapter.send(request, stream=True, timeout=exchange.remaining()) as response:
+        with adapter.send(_prepare(url), stream=True, timeout=exchange.remaining()) as response:
             yield response
+    except (requests.Timeout, TimeoutError) as error:
+        raise exchange.too_late() from error
     except (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError) as error:
         raise HttpError(_explain(error)) from error
     finally:
         exchange.use(None)
         adapter.close()
+
+
+def _prepare(url: str) -> requests.PreparedRequest:
+    headers = {"User-Agent": f"GoTorrent/{__version__}", "Accept-Encoding": "gzip", "Connection": "close"}
+    try:
+        return requests.Request("GET", url, headers=headers).prepare()
+    except (requests.RequestException, ValueError) as error:
+        raise HttpError("cannot be asked: its URL makes no sense") from error
 
 
 def read_raw(response: requests.Response, size: int) -> bytes:
@@ -171,7 +179,6 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (http.client.RemoteDisconnected, "closed the connection without an answer"),
     (ConnectionRefusedError, "refused the connection"),
     (ConnectionError, "broke the connection"),
-    (TimeoutError, "did not answer in time"),
     (http.client.IncompleteRead, "broke off in the middle of its answer"),
     (http.client.HTTPException, "did not answer in proper HTTP"),
 )
@@ -190,4 +197,4 @@ def _explain(error: BaseException) -> str:
     for link in chain:
         if isinstance(link, OSError) and link.strerror:
             return f"cannot be reached: {link.strerror}"
-    return "cannot be asked: its URL makes no sense" if isinstance(error, ValueError) else "did not answer in proper HTTP"
+    return "did not answer in proper HTTP"

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
-from urllib.parse import quote, quote_from_bytes, urldefrag, urlsplit
+from urllib.parse import quote, quote_from_bytes, urlsplit
 
 from gotorrent.errors import BencodeError, CompactError, TrackerError
 from gotorrent.metainfo import bencode
@@ -95,7 +95,7 @@ def escape_url(url: str) -> str:
 
     A single stray `%` makes HTTP libraries escape every `%` of the URL once more, which ruins the info-hash behind it.
     """
-    return _STRAY_PERCENT.sub("%25", quote(urldefrag(url).url, safe=_PRINTABLE))
+    return _STRAY_PERCENT.sub("%25", quote(url.partition("#")[0], safe=_PRINTABLE))
 
 
 def parse_reply(body: bytes) -> AnnounceReply:
