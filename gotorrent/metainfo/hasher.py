@@ -1,7 +1,7 @@
 """SHA-1 of every piece of files on disk, on several threads (BEP 3).
 
 The files are read in bulk into one buffer per thread and hashed out of it: reading and hashing both let other threads run, and
-Python does almost nothing per piece. Nothing is written. A file that turns out longer, shorter or newer than expected is an error.
+Python does almost nothing per piece. Nothing is written. A file that is shorter than expected is an error.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ Progress = Callable[[int, int], None]
 def hash_pieces(layout: Layout, files: Sequence[str], threads: int = 0, progress: Progress | None = None) -> bytes:
     """The 20 bytes of every piece, in order. `files` are the paths on disk of `layout.files`; 0 threads is one per processor.
 
-    `progress` is called in the calling thread. Raises ReadError naming the file that cannot be read or has changed its size.
+    `progress` is called in the calling thread, ten times a second and at the end. Raises ReadError naming the file that cannot
+    be read or has become shorter.
     """
     hasher = _Hasher(layout, files)
     workers = [
@@ -53,6 +54,8 @@ def hash_pieces(layout: Layout, files: Sequence[str], threads: int = 0, progress
                 worker.join()
     if hasher.error:
         raise hasher.error
+    if progress:
+        progress(layout.total, layout.total)
     return bytes(hasher.digests)
 
 
