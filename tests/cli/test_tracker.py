@@ -149,11 +149,3 @@ def test_a_long_interval_does_not_forget_peers_in_between():
     settings = tracker._settings(tracker.TrackerConfig(), {"host": "::1", "port": 0, "interval": 5})
     assert (settings.announce_interval, settings.min_interval, settings.peer_timeout) == (5, 5, 180)
     assert (settings.host, settings.port) == ("::1", 0)
-
-
-def test_the_door_names_the_command_that_installs_what_is_missing():
-    command = [sys.executable, "-S", "-E", str(ROOT / "tracker.py")]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    assert process.returncode == 1
-    assert process.stdout == ""
-    assert re.fullmatch(r"GoTorrent lacks Python packages \(.*flask.*\); install .+ -m pip install -e \.\n", process.stderr)
