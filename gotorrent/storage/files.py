@@ -139,7 +139,7 @@ class Content:
     def create_empty_files(self) -> None:
         """Files of length 0 belong to no piece, so nothing else would ever make them."""
         for index, file in enumerate(self.layout.files):
-            if not file.length and not file.pad:
+            if not file.length and not file.pad and not self.path(index).exists():
                 try:
                     os.close(open_below(self.folder, file.path))
                 except OSError as error:

@@ -1,0 +1,173 @@
+"""The whole client: its torrents, the port on which it listens, the timer, and the announcer (DESIGN of threads: see
+`docs/architecture.md`). No BEP rules it.
+
+Everything here may be called from any thread. `stop` ends all threads within about five seconds: connections first, then the
+state is saved, then each tracker that knows us is told.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from gotorrent import __version__
+from gotorrent.clock import SYSTEM_CLOCK, Clock
+from gotorrent.config import ClientConfig
+from gotorrent.discovery.announcer import Announcer
+from gotorrent.errors import UsageError
+from gotorrent.metainfo.metainfo import InfoHash, Metainfo
+from gotorrent.session.listener import Listener
+from gotorrent.session.observe import observe
+from gotorrent.session.snapshot import SessionSnapshot
+from gotorrent.storage.files import FilePool
+from gotorrent.swarm.torrent import Surroundings, Torrent
+from gotorrent.wire.handshake import new_peer_id
+
+STOP_PEERS = 2.0
+STOP_TRACKERS = 2.5
+"""Seconds for connections to end, and for trackers to take `stopped`: together less than the five a person waits."""
+
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """One client."""
+
+    def __init__(self, config: ClientConfig, profile: Path, *, peer_port: int | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
+        """`profile` is the folder for state, locked by the caller. `peer_port` None: the configured one, or the next free one."""
+        self.config = config
+        self.notices: list[str] = []
+        self.peer_id = new_peer_id()
+        self._clock = clock
+        self._wanted_port = peer_port
+        self._lock = threading.Lock()
+        self._torrents: dict[bytes, Torrent] = {}
+        self._listener = Listener(self._find, config.handshake_timeout, clock)
+        self._announcer: Announcer | None = None
+        self._files = FilePool(config.open_files)
+        self._woken = threading.Event()
+        self._stopping = False
+        self._timer = threading.Thread(target=self._run_timer, name="torrent timer")
+        self._around = Surroundings(
+            config=config,
+            clock=clock,
+            profile=profile,
+            peer_id=self.peer_id,
+            files=self._files,
+            connections=threading.BoundedSemaphore(config.max_peers),
+            half_open=threading.BoundedSemaphore(config.max_half_open),
+            wake=self._woken.set,
+            completed=self._completed,
+            ready=self._ready,
+        )
+
+    @property
+    def peer_port(self) -> int:
+        """The TCP port on which we listen, once started."""
+        return self._listener.port
+
+    def start(self) -> None:
+        """Listen, and begin to work. PortBusyError when the port that was asked for is taken."""
+        given = self._wanted_port
+        self._listener.start(self.config.peer_port if given is None else given, move=given is None)
+        if given is None and self.config.peer_port not in (0, self.peer_port):
+            self.notices.append(f"peer port {self.config.peer_port} is in use, listening on {self.peer_port} instead")
+        self._announcer = Announcer(
+            peer_id=self.peer_id,
+            port=self.peer_port,
+            clock=self._clock,
+            timeout=self.config.announce_timeout,
+            numwant=self.config.numwant,
+        )
+        self._announcer.start()
+        self._timer.start()
+
+    def add(self, metainfo: Metainfo, data_dir: Path, *, force: bool = False, peers: Sequence[tuple[str, int]] = ()) -> InfoHash:
+        """Work on this torrent; its content is, or will be, below `data_dir`. Looks at the disk in a thread of its own.
+
+        The same torrent in the same folder again changes nothing; in another folder it is a UsageError, also after `stop`.
+        """
+        with self._lock:
+            if self._stopping:
+                raise UsageError("the client is stopping")
+            known = self._torrents.get(metainfo.info_hash)
+            if known:
+                if known.content.folder.resolve() != data_dir.resolve():
+                    raise UsageError(f"{metainfo.name} is here already, in {known.content.folder}")
+                known.found_peers(list(peers), "the person")
+                return metainfo.info_hash
+            torrent = Torrent(metainfo, data_dir, self._around, force=force, peers=peers)
+            self._torrents[metainfo.info_hash] = torrent
+        torrent.start()
+        return metainfo.info_hash
+
+    def snapshot(self) -> SessionSnapshot:
+        """The client as it is now."""
+        now = self._clock.monotonic()
+        announcer = self._announcer
+        torrents = tuple(
+            observe(torrent, announcer.status(torrent.info_hash) if announcer else (), now) for torrent in self._all_torrents()
+        )
+        return SessionSnapshot(
+            version=__version__,
+            peer_port=self.peer_port,
+            torrents=torrents,
+            down_rate=sum(torrent.down_rate for torrent in torrents),
+            up_rate=sum(torrent.up_rate for torrent in torrents),
+            notices=tuple(self.notices),
+        )
+
+    def stop(self) -> None:
+        """End everything and join every thread. Idempotent; once stopped, a session does not start again."""
+        with self._lock:
+            if self._stopping:
+                return
+            self._stopping = True
+        self._woken.set()
+        self._listener.stop()
+        torrents = self._all_torrents()
+        for torrent in torrents:
+            torrent.stop()
+        deadline = self._clock.monotonic() + STOP_PEERS
+        for torrent in torrents:
+            torrent.join(max(0.0, deadline - self._clock.monotonic()))
+        if self._announcer:
+            self._announcer.stop(STOP_TRACKERS)
+        if self._timer.ident:
+            self._timer.join()
+        self._listener.join(max(0.5, deadline - self._clock.monotonic()))
+        self._files.close()
+
+    def _all_torrents(self) -> list[Torrent]:
+        with self._lock:
+            return list(self._torrents.values())
+
+    def _find(self, info_hash: bytes) -> Torrent | None:
+        with self._lock:
+            return self._torrents.get(info_hash)
+
+    def _ready(self, torrent: Torrent) -> None:
+        if self._announcer:
+            self._announcer.add(torrent)
+
+    def _completed(self, info_hash: InfoHash) -> None:
+        if self._announcer:
+            self._announcer.completed(info_hash)
+
+    def _run_timer(self) -> None:
+        withdrawn: set[bytes] = set()
+        while not self._stopping:
+            self._woken.clear()
+            now = self._clock.monotonic()
+            due = float("inf")
+            for torrent in self._all_torrents():
+                try:
+                    due = min(due, torrent.tick(now))
+                except Exception:
+                    _log.exception("timer of %s", torrent.metainfo.name)
+                if torrent.state == "error" and torrent.info_hash not in withdrawn and self._announcer:
+                    withdrawn.add(torrent.info_hash)
+                    self._announcer.remove(torrent.info_hash)
+            self._woken.wait(None if due == float("inf") else max(0.0, due - self._clock.monotonic()))

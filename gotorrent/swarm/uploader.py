@@ -1,0 +1,86 @@
+"""Serving one peer: its requests, read and packed in bulk (BEP 3, "request", "piece", "cancel").
+
+Requests are answered as fast as the socket takes blocks, never on a timer. Up to `BATCH` of them go out together: neighbours in
+the torrent are read by one call, straight to where they stand between the headers. Refused: requests outside of the torrent, for
+pieces that we did not announce, and more of them waiting than `MAX_PENDING`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gotorrent.errors import PeerError
+from gotorrent.metainfo.layout import BLOCK
+from gotorrent.storage.files import Content
+from gotorrent.wire.bitfield import Bitfield
+from gotorrent.wire.messages import BLOCK as REQUEST_PAYLOAD
+from gotorrent.wire.messages import PIECE, PIECE_HEADER
+
+MAX_PENDING = 2000
+"""Requests of one peer that may wait, what libtorrent and Transmission allow; more are a flood."""
+
+MAX_REFUSED = 300
+"""Requests that came while the peer was choked. Some always cross our choke on the way."""
+
+BATCH = 16
+_HEADER = PIECE_HEADER.size
+
+
+class Uploader:
+    """The requests of one peer and the buffer in which they are answered. The owner thread only."""
+
+    def __init__(self, content: Content, have: Bitfield) -> None:
+        self._content = content
+        self._have = have
+        self._layout = content.layout
+        self._refused = 0
+        self._buffer = memoryview(b"")
+        self.pending: deque[tuple[int, int, int]] = deque()
+
+    def request(self, payload: bytearray, at: int, *, choked: bool) -> None:
+        """A request message whose payload starts at `at`. PeerError when it is not one that we can ever serve."""
+        piece, begin, length = REQUEST_PAYLOAD.unpack_from(payload, at)
+        if not self._layout.is_request_valid(piece, begin, length) or piece not in self._have:
+            raise PeerError(f"the peer asked for {length} bytes at {begin} of piece {piece}, which we do not offer")
+        if choked:
+            self._refused += 1
+            if self._refused > MAX_REFUSED:
+                raise PeerError("the peer goes on asking for blocks while it is choked")
+        elif len(self.pending) >= MAX_PENDING:
+            raise PeerError(f"the peer asked for more than {MAX_PENDING} blocks at a time")
+        else:
+            self.pending.append((piece, begin, length))
+
+    def cancel(self, payload: bytearray, at: int) -> None:
+        """A cancel message. One for a block that is gone already, or was never asked for, changes nothing."""
+        try:
+            self.pending.remove(REQUEST_PAYLOAD.unpack_from(payload, at))
+        except ValueError:
+            pass
+
+    def next_batch(self) -> tuple[memoryview, int]:
+        """The next piece messages, ready to be sent, and how many bytes of content are in them. ReadError.
+
+        The memory is used again by the next call.
+        """
+        batch = [self.pending.popleft() for _ in range(min(BATCH, len(self.pending)))]
+        size = sum(length for _, _, length in batch)
+        total = size + _HEADER * len(batch)
+        if len(self._buffer) < total:
+            self._buffer = memoryview(bytearray(max(total, BATCH * (BLOCK + _HEADER))))
+        buffer, at = self._buffer, 0
+        run: list[memoryview] = []
+        start = end = -1
+        for piece, begin, length in batch:
+            PIECE_HEADER.pack_into(buffer, at, 9 + length, PIECE, piece, begin)
+            offset = self._layout.offset(piece, begin)
+            if offset != end and run:
+                self._content.read_into(start, run)
+                run = []
+            if not run:
+                start = offset
+            run.append(buffer[at + _HEADER : at + _HEADER + length])
+            end = offset + length
+            at += _HEADER + length
+        self._content.read_into(start, run)
+        return buffer[:total], size
