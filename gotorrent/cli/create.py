@@ -39,7 +39,7 @@ def run(values: dict[str, Any], settings: ClientConfig, output: Output) -> Sourc
     finally:
         bar.close()
     write_torrent(created.data, target, values["force"])
-    _report(created, target, source, values["seed"], output)
+    _report(created, target, source, values["seed"], settings.peer_port, output)
     return Source(created.metainfo, source.absolute().parent, in_place=True)
 
 
@@ -61,11 +61,11 @@ def _options(values: dict[str, Any], settings: ClientConfig) -> CreateOptions:
     )
 
 
-def _report(created: Created, target: Path, source: Path, seeding: bool, output: Output) -> None:
+def _report(created: Created, target: Path, source: Path, seeding: bool, peer_port: int, output: Output) -> None:
     """Say what was made, what was left out, and what to type next."""
     torrent, layout = created.metainfo, created.metainfo.layout
     link = magnet.link(torrent)
-    here, there = _commands(torrent, target, source)
+    here, there = _commands(torrent, target, source, peer_port)
     warning = _warning(torrent)
     output.emit(
         "created",
@@ -86,26 +86,26 @@ def _report(created: Created, target: Path, source: Path, seeding: bool, output:
         output.say(f"  left out: {path} ({reason})")
     output.say(f"  info-hash  {torrent.info_hash.hex()}\n  magnet     {link}\n")
     if not seeding:
-        output.say("To share it from this machine:\n" + "".join(f"    {command}\n" for command in here))
+        hint = ", the tracker in a terminal of its own unless it runs already" if len(here) > 1 else ""
+        output.say(f"To share it from this machine{hint}:\n" + "".join(f"    {command}\n" for command in here))
     output.say(f"To download it on another machine, with {target.name} copied there:\n    {there}\n")
     if warning:
         output.say(warning)
 
 
-def _commands(torrent: Metainfo, target: Path, source: Path) -> tuple[list[str], str]:
-    """What to type on this machine, in this order, and what on the other one."""
+def _commands(torrent: Metainfo, target: Path, source: Path, peer_port: int) -> tuple[list[str], str]:
+    """What to type on this machine, in this order, and what on the other one; without a tracker it must be told of us."""
     client = invocation.this_program()
     seed = [*client, "-torrent", str(target)]
     if target.absolute().parent != source.absolute().parent:
         seed += ["-dir", str(source.absolute().parent)]
     here = [invocation.shown(seed)]
     if any(_is_here(url) for url in _trackers(torrent)):
-        tracker = invocation.shown(invocation.other_program("tracker.py", "gotorrent-tracker"))
-        here.insert(0, f"{tracker}    (in a terminal of its own, unless it runs already)")
+        here.insert(0, invocation.shown(invocation.other_program("tracker.py", "gotorrent-tracker")))
     fetch = [*client, "-torrent", target.name]
     if not _trackers(torrent):
         address = next(iter(lan_addresses()), "ADDRESS_OF_THIS_MACHINE")
-        fetch += ["-peer", f"[{address}]:6881" if ":" in address else f"{address}:6881"]
+        fetch += ["-peer", f"[{address}]:{peer_port}" if ":" in address else f"{address}:{peer_port}"]
     return here, invocation.shown(fetch)
 
 

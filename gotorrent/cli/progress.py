@@ -20,6 +20,7 @@ IDLE_INTERVAL = 600.0  # seconds between two lines while nothing moves
 MOVING_INTERVAL = 30.0  # seconds between two lines while data moves
 LINE_STEP = 0.1  # of a torrent: this much progress earns a line at once
 SETTLE_TIME = 2.0  # seconds a reason to wait must hold before it earns a line
+STEP_INTERVAL = 1.0  # seconds between two lines of one torrent, however fast it moves
 JSON_INTERVAL = 1.0  # seconds between two objects of one torrent
 MAX_BARS = 8  # torrents with a bar of their own; with more, one bar stands for all
 NAME_WIDTH = 28  # columns of a bar that its torrent's name may take
@@ -131,7 +132,7 @@ class LineReporter:
         done = _done(torrent)
         moving = done > line.done or (torrent.left > 0 and _moved(torrent) > line.moved)
         due = self._waits_anew(torrent, line, now)
-        due = due or done >= line.done + LINE_STEP
+        due = due or (done >= line.done + LINE_STEP and now - line.time >= STEP_INTERVAL)
         due = due or now - line.time >= (MOVING_INTERVAL if moving else IDLE_INTERVAL)
         if due:
             line.took(torrent, now)

@@ -46,10 +46,10 @@ def read(text: str) -> Metainfo:
             raise MetainfoError(f"{text}: {error}") from None
     try:
         return metainfo.load(text)
-    except ReadError as error:
+    except (ReadError, MetainfoError) as error:
         beside = Path(f"{text}.torrent")
         if not text.endswith(".torrent") and beside.is_file():
-            raise ReadError(f"{error}; did you mean {beside}?") from None
+            raise type(error)(f"{error}; did you mean {beside}?") from None
         raise
 
 
