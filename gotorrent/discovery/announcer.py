@@ -33,6 +33,9 @@ SLOW_AFTER = 0.5
 MAX_THREADS = 100
 """Workers at the same time with the slow ones counted."""
 
+LAST_WAIT = 0.5
+"""Seconds for workers to notice that the announcer has stopped."""
+
 State = Literal["waiting", "announcing", "working", "failed", "unsupported"]
 _log = logging.getLogger(__name__)
 
@@ -164,7 +167,10 @@ class Announcer:
             return tuple(_status(tier, tracker) for tier in tiers for tracker in tier.trackers)
 
     def stop(self, timeout: float = 3.0) -> None:
-        """Say `stopped` for all torrents, in parallel, and end all threads within `timeout` seconds. Idempotent."""
+        """Say `stopped` for all torrents, in parallel, within `timeout` seconds, and end all threads. Idempotent.
+
+        A worker that is stuck in looking up a name, or in connecting, is left behind after `LAST_WAIT`; it announces nothing more.
+        """
         with self._changed:
             if self._stopping:
                 return
@@ -172,22 +178,21 @@ class Announcer:
             self._stop_by = self._clock.monotonic() + timeout
             torrents = list(self._torrents.values())
             self._torrents.clear()
-            self._drop(lambda job: job.tier is not None)
-            for job in self._running:
-                if job.tier is not None and job.exchange is not None:
-                    job.exchange.cancel()
+            self._abandon(lambda job: job.tier is not None)
             self._changed.notify_all()
         for torrent in torrents:
             self._say_stopped(torrent)
         with self._changed:
-            self._changed.wait_for(lambda: not self._threads, max(0.0, self._stop_by - self._clock.monotonic()))
-            self._queues.clear()
-            for job in self._running:
-                if job.exchange is not None:
-                    job.exchange.cancel()
+            self._changed.wait_for(self._all_said, max(0.0, self._stop_by - self._clock.monotonic()))
+            self._abandon(lambda job: True)
             threads = [*self._threads, *([self._scheduler] if self._scheduler else [])]
+        give_up = self._clock.monotonic() + LAST_WAIT
         for thread in threads:
-            thread.join(max(0.1, self._stop_by - self._clock.monotonic()))
+            thread.join(max(0.0, give_up - self._clock.monotonic()))
+
+    def _all_said(self) -> bool:
+        """Is no `stopped` waiting or under way?"""
+        return not self._queues and all(job.tier is not None for job in self._running)
 
     def _each_tier(self, info_hash: bytes, change: Callable[[Tier, float], None]) -> None:
         with self._changed:
@@ -249,6 +254,13 @@ class Announcer:
 
     def _put(self, job: _Job) -> None:
         self._queues.setdefault(job.host, deque()).append(job)
+
+    def _abandon(self, unwanted: Callable[[_Job], bool]) -> None:
+        """Drop these jobs where they are queued, cut them off where they are under way."""
+        self._drop(unwanted)
+        for job in self._running:
+            if job.exchange is not None and unwanted(job):
+                job.exchange.cancel()
 
     def _drop(self, unwanted: Callable[[_Job], bool]) -> None:
         kept = {host: deque(job for job in queue if not unwanted(job)) for host, queue in self._queues.items()}

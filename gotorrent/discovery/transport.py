@@ -116,6 +116,7 @@ def open_url(url: str, exchange: Exchange, admit: Admit) -> Iterator[requests.Re
         # The adapter is used without a session: that would add proxies, .netrc and cookies, and would read the whole body of a
         # redirect, inflated, even when told not to follow it.
         with adapter.send(_prepare(url), stream=True, timeout=exchange.remaining()) as response:
+            response.raw.enforce_content_length = True  # urllib3 1.26 would take a cut body for a whole one
             yield response
     except (requests.Timeout, TimeoutError) as error:
         raise exchange.too_late() from error

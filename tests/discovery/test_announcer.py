@@ -206,6 +206,32 @@ def test_twenty_dead_trackers_delay_no_live_one(
         assert events(server) == ["started", "stopped"]
 
 
+def test_a_name_that_nobody_resolves_delays_neither_others_nor_the_end(
+    make: Callable[..., Announcer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go = threading.Event(), threading.Event()
+    real = socket.getaddrinfo
+
+    def look_up(host: str, *arguments: object, **options: object) -> object:
+        if host == "dead.example":
+            asked.set()
+            go.wait(20)
+            raise socket.gaierror(socket.EAI_AGAIN, "later")
+        return real(host, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with BadServer(good()) as server:
+        announcer, target = make(workers=1), Target(("http://dead.example/announce",), (server.url,))
+        announcer.add(target)
+        wait_until(lambda: asked.is_set() and target.found, 5)
+        began = time.monotonic()
+        announcer.stop()
+        assert time.monotonic() - began < 1.5
+        assert [thread.name for thread in announcer_threads()] == ["announce dead.example"]
+        assert events(server) == ["started", "stopped"]
+        go.set()
+
+
 def test_one_host_is_asked_one_thing_at_a_time(make: Callable[..., Announcer]) -> None:
     lock, most, now = threading.Lock(), 0, 0
 
