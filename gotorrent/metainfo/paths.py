@@ -22,7 +22,8 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import pairwise
 
 from gotorrent.errors import MetainfoError
 
@@ -30,7 +31,7 @@ MAX_PART = 255
 """Bytes of one name: the limit of Linux file systems, and not less than that of Windows and macOS."""
 
 MAX_DEPTH = 100
-"""Names in one path: deeper than any real folder, shallow enough for every system's longest path."""
+"""Names in one path: deeper than any folder that people share."""
 
 _MAX_EXTENSION = 32
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|clock\$|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)")
@@ -76,31 +77,24 @@ def safe_path(parts: Iterable[str], *, windows: bool = os.name == "nt") -> tuple
     return path
 
 
-def check_distinct(paths: Sequence[tuple[str, ...]]) -> None:
+def check_distinct(paths: Iterable[tuple[str, ...]]) -> None:
     """Raise MetainfoError when two of these paths could be one file, or one a folder of another, on some file system."""
-    files: dict[tuple[str, ...], tuple[str, ...]] = {}
-    folders: set[tuple[str, ...]] = set()
-    for path in paths:
-        key = tuple([_fold(part) for part in path])
-        if key in files:
+    ordered = sorted((_fold("\0".join(path)), path) for path in paths)
+    for (key, path), (next_key, next_path) in pairwise(ordered):
+        if key == next_key:
             raise MetainfoError(
-                f"two files of this torrent are called {'/'.join(files[key])!r} and {'/'.join(path)!r}: "
+                f"two files of this torrent are called {'/'.join(path)!r} and {'/'.join(next_path)!r}: "
                 "some systems would store them as one"
             )
-        files[key] = path
-        for depth in range(len(key) - 1, 0, -1):
-            if key[:depth] in folders:
-                break
-            folders.add(key[:depth])
-    for key in folders & files.keys():
-        raise MetainfoError(f"{'/'.join(files[key])!r} is both a file and a folder in this torrent")
+        if next_key.startswith(key + "\0"):  # NUL sorts first, so what lies in a folder comes right after it
+            raise MetainfoError(f"{'/'.join(path)!r} is both a file and a folder in this torrent")
 
 
-def _fold(part: str) -> str:
+def _fold(path: str) -> str:
     """What a file system that ignores case and Unicode form compares."""
-    if part.isascii():
-        return part.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", part).casefold())
+    if path.isascii():
+        return path.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
 
 
 def _cut(name: str) -> str:

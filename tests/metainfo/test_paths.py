@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 import unicodedata
 from pathlib import Path
 
@@ -172,6 +173,7 @@ def test_every_declared_encoding_exists_and_never_fails(encoding: str) -> None:
         [("a",), ("a", "b")],
         [("a", "b", "c"), ("A",)],
         [("a", "b"), ("a", "b", "c", "d")],
+        [("a",), ("a-b",), ("a", "b"), ("a b",)],
     ],
 )
 def test_paths_that_some_system_takes_for_one_are_refused(found: list[tuple[str, ...]]) -> None:
@@ -182,3 +184,13 @@ def test_paths_that_some_system_takes_for_one_are_refused(found: list[tuple[str,
 
 def test_distinct_paths_are_fine() -> None:
     paths.check_distinct([("a",), ("b", "a"), ("b", "c", "a"), ("B", "x"), ("ab",), ("b", "c2")])
+
+
+def test_many_deep_paths_cost_no_more_than_themselves() -> None:
+    found = [(f"d{number}",) * paths.MAX_DEPTH for number in range(10_000)]
+    tracemalloc.start()
+    try:
+        paths.check_distinct(found)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
