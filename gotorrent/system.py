@@ -149,3 +149,21 @@ def fsync_folder(path: str | os.PathLike[str]) -> None:
         pass
     finally:
         os.close(fd)
+
+
+def allow_descriptors(wanted: int) -> int:
+    """Raise this process's own limit of open files and sockets to `wanted`, as far as the system lets it; the limit that holds."""
+    try:
+        import resource
+    except ImportError:  # Windows: sockets and files are not counted together there
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or soft >= wanted:
+        return wanted
+    possible = wanted if hard == unlimited else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
+    except (OSError, ValueError):
+        return soft
+    return possible

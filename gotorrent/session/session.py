@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from gotorrent import __version__
+from gotorrent import __version__, system
 from gotorrent.clock import SYSTEM_CLOCK, Clock
 from gotorrent.config import ClientConfig
 from gotorrent.discovery.announcer import Announcer
@@ -28,6 +28,9 @@ from gotorrent.wire.handshake import new_peer_id
 STOP_PEERS = 2.0
 STOP_TRACKERS = 2.5
 """Seconds for connections to end, and for trackers to take `stopped`: together less than the five a person waits."""
+
+OTHER_DESCRIPTORS = 200
+"""Files and sockets that are neither content nor peers: trackers, web UI, state, standard streams."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +73,7 @@ class Session:
 
     def start(self) -> None:
         """Listen, and begin to work. PortBusyError when the port that was asked for is taken."""
+        self._check_descriptors()
         given = self._wanted_port
         self._listener.start(self.config.peer_port if given is None else given, move=given is None)
         if given is None and self.config.peer_port not in (0, self.peer_port):
@@ -139,6 +143,15 @@ class Session:
             self._timer.join()
         self._listener.join(max(0.5, deadline - self._clock.monotonic()))
         self._files.close()
+
+    def _check_descriptors(self) -> None:
+        needed = self.config.open_files + self.config.max_peers + OTHER_DESCRIPTORS
+        allowed = system.allow_descriptors(needed)
+        if allowed < needed:
+            self.notices.append(
+                f"this system allows {allowed} open files and connections, the settings ask for {needed}: "
+                "lower open_files or max_peers, or raise the limit (ulimit -n)"
+            )
 
     def _all_torrents(self) -> list[Torrent]:
         with self._lock:
