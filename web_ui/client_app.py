@@ -20,12 +20,13 @@ import threading
 from typing import Any, Protocol
 
 from flask import Flask, Response, abort, render_template, request, url_for
-from waitress import wasyncore
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
 from werkzeug.exceptions import HTTPException
 
 import gotorrent
-from gotorrent.errors import GoTorrentError, PortBusyError
+from gotorrent.errors import GoTorrentError, PortBusyError, UsageError
+from gotorrent.lan import port_holder
 from gotorrent.session.snapshot import SessionSnapshot
 from web_ui import security
 
@@ -166,15 +167,18 @@ class UiServer:
         return f"http://{name}:{self.port}"
 
     def start(self) -> None:
-        """Listen and serve in a thread of our own. PortBusyError when another program has the port."""
+        """Listen, and serve in a thread of our own. PortBusyError when another program has the port, else UsageError."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         try:
             listener = socket.create_server((self.host, self.port), family=family)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise
-            raise PortBusyError(f"Port {self.port} on {self.host} is in use: choose another one with -ui-port.") from error
+                raise UsageError(f"The web UI cannot listen on {self.host} port {self.port}: {error.strerror}.") from error
+            holder = port_holder(self.port)
+            by = f" by {holder}" if holder else ""
+            raise PortBusyError(f"Port {self.port} is in use{by}: choose another one with -ui-port.") from error
         self.port = listener.getsockname()[1]
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a request waits for a thread
         self._server = create_server(self._app, map=self._sockets, sockets=[listener], **SERVER_LIMITS)
         self._thread = threading.Thread(target=self._server.run, name="web")
         self._thread.start()
@@ -190,13 +194,9 @@ class UiServer:
     def _close(self) -> None:
         """In the server's thread: close its sockets, which ends it.
 
-        A request that outlived STOP_TIMEOUT still writes one byte to the trigger's pipe when it ends. Then the pipe stays open,
-        or that byte could land in a file that was given the same descriptor.
+        Channels go first: a request that outlived STOP_TIMEOUT sees that its channel is closed and does not write to the
+        trigger's pipe, whose descriptor may be another file's by then.
         """
-        trigger = self._server.trigger
-        for channel in [each for each in self._sockets.values() if each is not trigger]:
-            wasyncore.dispatcher.close(channel)
-        if self._server.task_dispatcher.threads:
-            trigger.del_channel()
-        else:
-            trigger.close()
+        for channel in [each for each in self._sockets.values() if isinstance(each, HTTPChannel)]:
+            channel.close()
+        self._server.close()

@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import web_ui.client_app
-from gotorrent.errors import PortBusyError
+from gotorrent.errors import PortBusyError, UsageError
 from tests.waiting import wait_until
 from tests.web_ui.fakes import FakeFacade, torrent
 from web_ui.client_app import FORM_OVERHEAD, MAX_TORRENT, MAX_URL, UiServer, create_app
@@ -213,8 +213,13 @@ def test_the_server_refuses_a_body_over_its_limit_before_reading_it(server: UiSe
 
 
 def test_a_busy_port_is_a_sentence(server: UiServer, facade: FakeFacade) -> None:
-    with pytest.raises(PortBusyError, match=f"Port {server.port} .* in use"):
+    with pytest.raises(PortBusyError, match=f"Port {server.port} is in use by python.*-ui-port"):
         UiServer(facade, server.port).start()
+
+
+def test_an_address_that_is_not_ours_is_a_sentence(facade: FakeFacade) -> None:
+    with pytest.raises(UsageError, match=r"cannot listen on 192\.0\.2\.1"):
+        UiServer(facade, 0, "192.0.2.1").start()
 
 
 def test_stop_ends_idle_connections_and_frees_the_port(facade: FakeFacade) -> None:
@@ -266,5 +271,4 @@ def test_a_request_that_outlives_the_stop_writes_into_no_reused_descriptor(monke
     for file in files:
         file.close()
     connection.close()
-    server._server.trigger.close()  # the pipe that was kept open for the late request
     assert facade.left.is_set() and [path.stat().st_size for path in tmp_path.iterdir()] == [0] * 20
