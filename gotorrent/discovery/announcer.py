@@ -44,14 +44,25 @@ class AnnounceTarget(Protocol):
     """What a torrent gives the announcer. The methods are called by announcer threads, with no announcer lock held."""
 
     @property
-    def info_hash(self) -> bytes: ...
+    def info_hash(self) -> bytes:
+        """20 bytes."""
+
     @property
-    def trackers(self) -> tuple[tuple[str, ...], ...]: ...  # tiers of URLs
+    def trackers(self) -> tuple[tuple[str, ...], ...]:
+        """Tiers of announce URLs (BEP 12)."""
+
     @property
-    def private(self) -> bool: ...
-    def announce_stats(self) -> tuple[int, int, int]: ...  # bytes uploaded, downloaded (both in this run), left
-    def found_peers(self, peers: list[tuple[str, int]], source: str) -> None: ...
-    def wants_peers(self) -> bool: ...  # incomplete and short of peers: may announce at `min interval`
+    def private(self) -> bool:
+        """BEP 27: one tracker at a time."""
+
+    def announce_stats(self) -> tuple[int, int, int]:
+        """Bytes uploaded, downloaded (both in this run) and left."""
+
+    def found_peers(self, peers: list[tuple[str, int]], source: str) -> None:
+        """Take these (numeric address, port); `source` is "tracker"."""
+
+    def wants_peers(self) -> bool:
+        """Incomplete and short of peers? Then it may announce at `min interval`."""
 
 
 @dataclass(frozen=True)

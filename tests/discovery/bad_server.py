@@ -9,6 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
+from gotorrent.discovery.http import get
+from gotorrent.errors import HttpError
+
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 """Key and certificate of "localhost" and 127.0.0.1, made for these tests with `openssl req -x509`; nobody trusts it."""
 
@@ -128,3 +133,10 @@ def pour(data: bytes, at_once: bytes = b"") -> Behaviour:
             connection.sendall(data)
 
     return behave
+
+
+def fails(behave: Behaviour, words: str, timeout: float = 5.0, max_bytes: int = 100_000, tls: bool = False) -> HttpError:
+    """The error, whose message matches `words`, that a `get` from such a server ends with."""
+    with BadServer(behave, tls=tls) as server, pytest.raises(HttpError, match=words) as caught:
+        get(server.url, timeout_total=timeout, max_bytes=max_bytes)
+    return caught.value
