@@ -36,7 +36,7 @@ class Layout:
     """Where every piece, block and file lies. Immutable, so any thread may use it without a lock.
 
     `piece_length`, `total` and `offset` are bytes; pieces, blocks and files count from 0. Pieces are not checked against
-    `piece_count` here (these methods are on the hot path): `is_request_valid` is the check for what a peer sent.
+    `piece_count` here (these methods are on the hot path): whoever reads an index from the wire checks it first.
     """
 
     __slots__ = ("_last_piece", "_last_size", "_starts", "bitfield_size", "files", "piece_count", "piece_length", "total")
@@ -83,15 +83,6 @@ class Layout:
     def offset(self, piece: int, begin: int) -> int:
         """The byte of the torrent that is `begin` bytes into the piece."""
         return piece * self.piece_length + begin
-
-    def is_request_valid(self, piece: int, begin: int, length: int) -> bool:
-        """Whether a request (BEP 3) stays inside one piece that exists, and is for 1 byte to 128 KiB."""
-        return (
-            0 <= piece <= self._last_piece
-            and begin >= 0
-            and 1 <= length <= MAX_REQUEST
-            and begin + length <= self.piece_size(piece)
-        )
 
     def spans(self, offset: int, length: int) -> list[tuple[int, int, int]]:
         """Which bytes of which files `length` bytes from `offset` on are: (file index, offset in that file, length), in order.

@@ -96,7 +96,6 @@ class Peer:
             wire.NOT_INTERESTED: self._on_not_interested,
             wire.HAVE: self._on_have,
             wire.BITFIELD: self._on_bitfield,
-            wire.REQUEST: self._on_request,
             wire.CANCEL: self._on_cancel,
         }
 
@@ -201,6 +200,10 @@ class Peer:
             if kind == wire.PIECE:
                 at = self.downloader.take_blocks(messages, at, self._buffer, self._view, now)
                 continue
+            if kind == wire.REQUEST:
+                at = self.uploader.take_requests(messages, at, self._buffer, choked=self.am_choking)
+                self._may_send_bitfield = False
+                continue
             at += 1
             handler = self._handlers.get(kind)
             if handler:
@@ -265,9 +268,6 @@ class Peer:
         if not self._may_send_bitfield:
             raise PeerError("the peer sent a bitfield that is not its first message")
         self.home.manager.peer_has_bitfield(self, Bitfield.from_wire(self._view[start:end], self.bits.size))
-
-    def _on_request(self, start: int, end: int) -> None:
-        self.uploader.request(self._buffer, start, choked=self.am_choking)
 
     def _on_cancel(self, start: int, end: int) -> None:
         self.uploader.cancel(self._buffer, start)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import deque
 
 from gotorrent.errors import PeerError
-from gotorrent.metainfo.layout import BLOCK
+from gotorrent.metainfo.layout import BLOCK, MAX_REQUEST
 from gotorrent.storage.files import Content
 from gotorrent.wire.bitfield import Bitfield
 from gotorrent.wire.messages import BLOCK as REQUEST_PAYLOAD
-from gotorrent.wire.messages import PIECE, PIECE_HEADER
+from gotorrent.wire.messages import PIECE, PIECE_HEADER, REQUEST
+from gotorrent.wire.stream import Message
 
 MAX_PENDING = 2000
 """Requests of one peer that may wait, what libtorrent and Transmission allow; more are a flood."""
@@ -37,19 +38,34 @@ class Uploader:
         self._buffer = memoryview(b"")
         self.pending: deque[tuple[int, int, int]] = deque()
 
-    def request(self, payload: bytearray, at: int, *, choked: bool) -> None:
-        """A request message whose payload starts at `at`. PeerError when it is not one that we can ever serve."""
-        piece, begin, length = REQUEST_PAYLOAD.unpack_from(payload, at)
-        if not self._layout.is_request_valid(piece, begin, length) or piece not in self._have:
-            raise PeerError(f"the peer asked for {length} bytes at {begin} of piece {piece}, which we do not offer")
-        if choked:
-            self._refused += 1
-            if self._refused > MAX_REFUSED:
-                raise PeerError("the peer goes on asking for blocks while it is choked")
-        elif len(self.pending) >= MAX_PENDING:
+    def take_requests(self, messages: list[Message], at: int, payload: bytearray, *, choked: bool) -> int:
+        """Queue the run of request messages that begins at `messages[at]`; the index behind it. PeerError for a bad one."""
+        pending, unpack, total = self.pending, REQUEST_PAYLOAD.unpack_from, len(messages)
+        known = size = -1
+        while at < total:
+            kind, start, _ = messages[at]
+            if kind != REQUEST:
+                break
+            at += 1
+            request = piece, begin, length = unpack(payload, start)
+            if piece != known:
+                known, size = piece, self._offered(piece)
+            if not 0 < length <= MAX_REQUEST or begin + length > size:
+                raise PeerError(f"the peer asked for {length} bytes at {begin} of piece {piece}, which we do not offer")
+            if choked:
+                self._refused += 1
+            else:
+                pending.append(request)
+        if self._refused > MAX_REFUSED:
+            raise PeerError("the peer goes on asking for blocks while it is choked")
+        if len(pending) > MAX_PENDING:
             raise PeerError(f"the peer asked for more than {MAX_PENDING} blocks at a time")
-        else:
-            self.pending.append((piece, begin, length))
+        return at
+
+    def _offered(self, piece: int) -> int:
+        """How many bytes of this piece we may be asked for: all of them, or none."""
+        offered = piece < self._layout.piece_count and piece in self._have
+        return self._layout.piece_size(piece) if offered else 0
 
     def cancel(self, payload: bytearray, at: int) -> None:
         """A cancel message. One for a block that is gone already, or was never asked for, changes nothing."""

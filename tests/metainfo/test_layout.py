@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gotorrent.metainfo.layout import BLOCK, MAX_REQUEST, FileEntry, Layout
+from gotorrent.metainfo.layout import BLOCK, FileEntry, Layout
 
 
 def layout_of(piece_length: int, *lengths: int) -> Layout:
@@ -84,25 +84,6 @@ def test_a_piece_length_that_is_no_multiple_of_a_block() -> None:
     assert layout.offset(2, 16) == 40_016
 
 
-def test_valid_requests_stay_inside_one_piece() -> None:
-    layout = layout_of(MAX_REQUEST * 2, MAX_REQUEST * 3)
-    assert layout.is_request_valid(0, 0, 1)
-    assert layout.is_request_valid(0, MAX_REQUEST, MAX_REQUEST)
-    assert layout.is_request_valid(1, 0, MAX_REQUEST)
-    for piece, begin, length in (
-        (0, 0, 0),
-        (0, 0, MAX_REQUEST + 1),
-        (0, MAX_REQUEST + 1, MAX_REQUEST),
-        (0, -1, 5),
-        (0, 0, -5),
-        (-1, 0, 5),
-        (2, 0, 5),
-        (1, 1, MAX_REQUEST),
-        (2**32 - 1, 2**32 - 1, 2**32 - 1),
-    ):
-        assert not layout.is_request_valid(piece, begin, length)
-
-
 @pytest.mark.parametrize(("offset", "length"), [(-1, 1), (0, 11), (10, 1), (0, -1)])
 @pytest.mark.parametrize("lengths", [(10,), (4, 6)])
 def test_spans_outside_of_the_torrent_raise(offset: int, length: int, lengths: tuple[int, ...]) -> None:
@@ -121,5 +102,3 @@ def test_files_must_follow_each_other() -> None:
 def test_an_empty_torrent_has_no_pieces() -> None:
     layout = layout_of(4, 0, 0)
     assert (layout.total, layout.piece_count, layout.bitfield_size, layout.spans(0, 0)) == (0, 0, 0, [])
-    assert not layout.is_request_valid(0, 0, 1)
-    assert not layout.is_request_valid(-1, 0, 1)
