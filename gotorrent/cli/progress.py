@@ -99,9 +99,11 @@ class LineReporter:
         self._lines: dict[str, _Line] = {}
 
     def say(self, sentence: str) -> None:
+        """A line of its own."""
         self.output.say(sentence)
 
     def update(self, snapshot: SessionSnapshot) -> None:
+        """Print a line for each torrent that has earned one."""
         now = self.clock.monotonic()
         for torrent in snapshot.torrents:
             text = self._change(torrent, now) or (describe(torrent) if self._is_due(torrent, now) else "")
@@ -109,6 +111,7 @@ class LineReporter:
                 self.say(f"{torrent.name}: {text}")
 
     def close(self, snapshot: SessionSnapshot) -> None:
+        """Print what changed last."""
         self.update(_without_errors(snapshot))
 
     def _change(self, torrent: TorrentSnapshot, now: float) -> str:
@@ -159,12 +162,14 @@ class BarReporter(LineReporter):
         self._bars: dict[str, Any] = {}
 
     def say(self, sentence: str) -> None:
+        """A line above the bars."""
         import tqdm
 
         with tqdm.tqdm.external_write_mode(file=self.output.stream):
             self.output.say(sentence)
 
     def update(self, snapshot: SessionSnapshot) -> None:
+        """Draw every bar again, and print what happened above them."""
         now = self.clock.monotonic()
         for torrent in snapshot.torrents:
             text = self._change(torrent, now)
@@ -177,6 +182,7 @@ class BarReporter(LineReporter):
                 self._draw(torrent.info_hash, torrent)
 
     def close(self, snapshot: SessionSnapshot) -> None:
+        """Draw them a last time; they stay on the screen."""
         self.update(_without_errors(snapshot))
         for bar in self._bars.values():
             bar.close()
@@ -247,14 +253,17 @@ class JsonReporter:
         self._last: dict[str, tuple[float, dict[str, Any]]] = {}
 
     def say(self, sentence: str) -> None:
+        """An object of its own."""
         self.output.emit("notice", message=sentence)
 
     def update(self, snapshot: SessionSnapshot) -> None:
+        """Print an object for each torrent that changed."""
         now = self.clock.monotonic()
         for torrent in snapshot.torrents:
             self._emit(torrent, now, at_once=False)
 
     def close(self, snapshot: SessionSnapshot) -> None:
+        """Print how each ended, even within a second of its last object."""
         for torrent in snapshot.torrents:
             self._emit(torrent, self.clock.monotonic(), at_once=True)
 

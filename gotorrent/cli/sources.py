@@ -37,7 +37,7 @@ def read(text: str) -> Metainfo:
             f"{link.name or 'it'} (info-hash {link.info_hash.hex()}) and use that"
         )
     if is_web(text):
-        from gotorrent.discovery.fetch import fetch_torrent
+        from gotorrent.discovery.http import fetch_torrent
 
         data = fetch_torrent(text)
         try:
