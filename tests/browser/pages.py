@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from typing import Any
 
 
-def upload(page: Any, *files: tuple[str, bytes]) -> str:
-    """Choose (name, content) files in the file picker; the page's answer."""
+def upload(page: Any, *files: tuple[str, bytes]) -> list[str]:
+    """Choose (name, content) files in the file picker; what the page says of each."""
     chosen = [{"name": name, "mimeType": "application/x-bittorrent", "buffer": data} for name, data in files]
-    page.locator("#file").set_input_files(chosen)
-    return answer(page)
+    return answers(page, lambda: page.locator("#file").set_input_files(chosen))
 
 
-def add_link(page: Any, url: str) -> str:
-    """Type a link and press Enter; the page's answer."""
+def add_link(page: Any, url: str) -> list[str]:
+    """Type a link and press Enter; what the page says of it."""
     page.locator("#url").fill(url)
-    page.locator("#url").press("Enter")
-    return answer(page)
+    return answers(page, lambda: page.locator("#url").press("Enter"))
 
 
-def answer(page: Any) -> str:
-    """What the page says of the last attempt to add something, once the client has answered."""
-    node = page.locator("#answer", has_text=re.compile(r"\w[.:]( |$)|first"))
-    node.wait_for()
-    return str(node.text_content())
+def answers(page: Any, act: Callable[[], object]) -> list[str]:
+    """The sentences below the form once the client has answered to `act`."""
+    page.evaluate("document.getElementById('answer').replaceChildren()")
+    act()
+    page.locator("#answer p").first.wait_for()
+    page.get_by_text("Adding…").wait_for(state="hidden")
+    return [text.replace("\xa0", " ") for text in page.locator("#answer p").all_text_contents()]
 
 
 def card(page: Any, name: str) -> Any:

@@ -167,29 +167,27 @@ function addUrl(url) {
   return post(JSON.stringify({url}), {"Content-Type": "application/json"});
 }
 
-/** Run `add` for each of [label, function], one after the other, and say what came of it. Whether all went well. */
+/** Run `add` for each of [label, function], one after the other, and say what came of each. Whether all went well. */
 async function addAll(jobs) {
-  const sentences = [];
-  let failed = false;
-  say("Adding…", false);
+  const lines = [];
+  say([["Adding…", false]]);
   for (const [label, add] of jobs) {
     try {
       const answer = await add();
       expected = answer.info_hash;
-      sentences.push(answer.already ? `${label} is already in the list.` : `${label} was added.`);
+      lines.push([answer.already ? `${label} is already in the list.` : `${label} was added.`, false]);
     } catch (error) {
-      failed = true;
-      sentences.push(`${label} was not added. ${error.message}`);
+      lines.push([`${label} was not added. ${error.message}`, true]);
     }
   }
-  say(sentences.join("\n"), failed);
+  say(lines);
   poll();
-  return !failed;
+  return !lines.some(([, failed]) => failed);
 }
 
-function say(text, failed) {
-  setNote($("answer"), text);
-  $("answer").classList.toggle("failed", failed);
+/** Show [sentence, whether it tells of a failure] lines below the form. */
+function say(lines) {
+  $("answer").replaceChildren(...lines.map(([text, failed]) => make("p", {class: failed ? "failed" : ""}, text)));
 }
 
 function addFiles(files) {
@@ -201,7 +199,7 @@ $("add").addEventListener("submit", async (event) => {
   const field = $("url");
   const url = field.value.trim();
   field.focus();
-  if (!url) say("Paste the link of a .torrent file first, or choose a file.", true);
+  if (!url) say([["Paste the link of a .torrent file first, or choose a file.", true]]);
   else if (await addAll([["The link", () => addUrl(url)]]) && field.value.trim() === url) field.value = "";
 });
 
