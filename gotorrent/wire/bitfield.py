@@ -68,6 +68,7 @@ class Bitfield:
 
     @property
     def complete(self) -> bool:
+        """Whether every bit is set."""
         return self.count == self.size
 
     def missing_from(self, other: Bitfield) -> int:
