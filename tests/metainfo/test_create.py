@@ -282,13 +282,32 @@ def test_too_many_files_or_pieces(folder: Path, monkeypatch: pytest.MonkeyPatch)
         create.create(folder, CreateOptions())
 
 
-def test_an_interrupt_stops_the_threads(folder: Path) -> None:
+def test_an_interrupt_stops_the_threads_before_they_are_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+    hashed: list[int] = []
+    real = hasher._Hasher._hash_run
+    monkeypatch.setattr(hasher._Hasher, "_hash_run", lambda self, first, *rest: (hashed.append(first), real(self, first, *rest)))
+    monkeypatch.setattr(hasher, "PROGRESS_INTERVAL", 0.001)
+
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        create.create(folder, CreateOptions(hash_threads=2), interrupt)
+        create.create(path, CreateOptions(hash_threads=2), interrupt)
+    assert len(hashed) < (1 << 30) // hasher.RUN // 2
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("hash-")]
+
+
+def test_progress_counts_every_byte_once(folder: Path) -> None:
+    made = create.create(folder, CreateOptions())
+    layout = made.metainfo.layout
+    work = hasher._Hasher(layout, [str(folder.parent.joinpath(*file.path)) for file in layout.files])
+    work.pieces_per_run = 2
+    work.work()
+    assert work.done == layout.total
+    assert bytes(work.digests) == made.metainfo.pieces
 
 
 def test_written_whole_with_ordinary_permissions(tmp_path: Path) -> None:
