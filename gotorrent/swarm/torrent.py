@@ -86,7 +86,8 @@ class Torrent:
 
     def start(self) -> None:
         """Look at the disk, in a thread of its own, then begin."""
-        self._begin_thread(self._check, "check")
+        if not self._begin_thread(self._check, "check") and not self._stopping.is_set():
+            self.failed(GoTorrentError("this system allows no more threads: end other programs, or share fewer torrents"))
 
     def stop(self) -> None:
         """End all connections and remember the state. Does not wait: `join` does."""
@@ -202,8 +203,8 @@ class Torrent:
         """Who alone delivered a bad piece is a liar, or its disk is broken: no more of it."""
         _log.warning("piece %d fails its check; it came from %d peer(s)", piece, len(contributors))
         if len(contributors) == 1:
-            for peer in self.peers():
-                if peer in contributors:
+            for peer in contributors:
+                if isinstance(peer, Peer):  # it may be gone already, and come back
                     self.pool.ban(peer.address, peer.peer_id)
                     peer.close(f"it sent a bad piece {piece}")
 
@@ -235,19 +236,24 @@ class Torrent:
         with self._lock:
             if self._stopping.is_set():
                 return False
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no thread left
+                return False
             self._threads.add(thread)
-            thread.start()
             return True
 
     def _check(self) -> None:
         try:
             have = self._prepare.run(self._stopping, self._note_progress)
-            if self._stopping.is_set():
-                return
             self.found_on_disk = have.count > 0
             self.manager = PieceManager(self.metainfo.layout, have, self.config.unverified_mib * 2**20)
         except GoTorrentError as error:
             self.failed(error)
+            return
+        except Exception as error:
+            _log.exception("checking %s", self.metainfo.name)
+            self.failed(GoTorrentError(f"cannot check what is on disk: there is a bug in GoTorrent ({error})"))
             return
         with self._lock:
             if self.state != "checking":
@@ -275,11 +281,12 @@ class Torrent:
         for address in self.pool.due(now, max(0, room)):
             if not self._around.half_open.acquire(blocking=False):
                 self.pool.ended(address, now, worked=True)
-                return
+                continue
             with self._lock:
                 self._dialling += 1
             if not self._begin_thread(partial(self._dial, address), "peer"):
                 self._dialled()
+                self.pool.ended(address, now, worked=False)
 
     def _dialled(self) -> None:
         self._around.half_open.release()
@@ -310,7 +317,9 @@ class Torrent:
         if theirs.peer_id == self._around.peer_id:
             self.pool.ended(address, self.clock.monotonic(), worked=True, useless=True)
             return
-        if self.pool.is_banned(address, theirs.peer_id) or not self._around.connections.acquire(blocking=False):
+        if self.state not in ("downloading", "seeding") or self.pool.is_banned(address, theirs.peer_id):
+            return  # a peer made during the check would work on the piece manager of before the check
+        if not self._around.connections.acquire(blocking=False):
             return
         try:
             peer = Peer(self, Stream(sock, TICK), address, theirs.peer_id, incoming=incoming)
