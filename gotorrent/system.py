@@ -95,6 +95,16 @@ class Stream:
         self.sock.close()
 
 
+def wait_connected(sock: socket.socket, seconds: float) -> bool:
+    """Wait at most `seconds` until a connection that was begun without blocking is there or has failed: `SO_ERROR` says which."""
+    if PORTABLE:
+        _, writable, broken = select.select([], [sock], [sock], seconds)
+        return bool(writable or broken)
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))
+
+
 def read_run(fd: int, views: Sequence[memoryview], offset: int) -> int:
     """Fill `views` one after the other from `offset` of the file; the bytes read, less only at its end."""
     if not PORTABLE:

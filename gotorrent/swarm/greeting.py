@@ -5,14 +5,17 @@ Both have one deadline for the whole of it, however slowly bytes drip, and end e
 
 from __future__ import annotations
 
+import errno
 import os
-import select
 import socket
 from collections.abc import Callable
 
+from gotorrent import system
 from gotorrent.clock import Clock
 from gotorrent.errors import PeerError
 from gotorrent.wire.handshake import LENGTH, Handshake, check_prefix, decode
+
+_UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN)
 
 _SLICE = 0.5
 """Seconds between two looks at whether the client stops."""
@@ -25,11 +28,12 @@ def connect(address: tuple[str, int], timeout: float, clock: Clock, stopping: Ca
     deadline = clock.monotonic() + timeout
     try:
         sock.setblocking(False)
-        sock.connect_ex(address)
-        while not select.select([], [sock], [sock], min(_SLICE, max(0.0, deadline - clock.monotonic())))[1]:
-            if stopping() or clock.monotonic() >= deadline:
-                raise TimeoutError("the peer does not answer")
-        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        error = sock.connect_ex(address)
+        if error in _UNDER_WAY:
+            while not system.wait_connected(sock, min(_SLICE, max(0.0, deadline - clock.monotonic()))):
+                if stopping() or clock.monotonic() >= deadline:
+                    raise TimeoutError("the peer does not answer")
+            error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
             raise OSError(error, os.strerror(error))
     except BaseException:
