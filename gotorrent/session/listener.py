@@ -58,7 +58,8 @@ class Listener:
         self.port = self._sockets[0].getsockname()[1]
         for sock in self._sockets:
             thread = threading.Thread(target=self._accept, args=(sock,), name=f"listener {self.port}")
-            self._threads.add(thread)
+            with self._lock:
+                self._threads.add(thread)
             thread.start()
 
     def stop(self) -> None:
@@ -73,7 +74,9 @@ class Listener:
     def join(self, timeout: float) -> None:
         """Wait for the threads; they include those of connections that were accepted."""
         deadline = self._clock.monotonic() + timeout
-        for thread in list(self._threads):
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
             thread.join(max(0.0, deadline - self._clock.monotonic()))
 
     def _accept(self, listening: socket.socket) -> None:
@@ -98,8 +101,13 @@ class Listener:
             return
         thread = threading.Thread(target=self._greet, args=(sock, address), name="incoming peer")
         with self._lock:
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no thread left
+                self._greeting.release()
+                sock.close()
+                return
             self._threads.add(thread)
-        thread.start()
 
     def _greet(self, sock: socket.socket, address: tuple[str, int]) -> None:
         try:

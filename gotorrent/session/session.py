@@ -171,8 +171,10 @@ class Session:
 
     def _run_timer(self) -> None:
         withdrawn: set[bytes] = set()
-        while not self._stopping:
-            self._woken.clear()
+        while True:
+            self._woken.clear()  # before the look at `_stopping`: `stop` sets that first, then wakes us
+            if self._stopping:
+                return
             now = self._clock.monotonic()
             due = float("inf")
             for torrent in self._all_torrents():
