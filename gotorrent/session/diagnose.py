@@ -43,11 +43,12 @@ def waiting_for(facts: Facts, now: float) -> str:
     if not facts.peers:
         return _nobody(facts, now)
     if facts.missing_everywhere is not None and not facts.useful:
-        return f"{_peers(facts.peers)}, {_none(facts.peers)} has piece {facts.missing_everywhere}"
+        none = "which does not have" if facts.peers == 1 else "none has"
+        return f"{_peers(facts.peers)}, {none} piece {facts.missing_everywhere}"
     if not facts.useful:
-        return f"{_peers(facts.peers)}, {_none(facts.peers)} has said what it has"
+        return f"{_peers(facts.peers)}, waiting to hear which pieces they have"
     if not facts.letting:
-        return f"{_peers(facts.useful)} with what we need, all of them serve others first (they choke us)"
+        return f"{_peers(facts.useful)} with what we need, but busy with others: waiting for a turn (choked)"
     return f"{_peers(facts.letting)} asked, waiting for the first blocks"
 
 
@@ -90,7 +91,3 @@ def _tracker_trouble(trackers: Sequence[TrackerStatus], now: float) -> str:
 
 def _peers(count: int) -> str:
     return "1 peer" if count == 1 else f"{count} peers"
-
-
-def _none(count: int) -> str:
-    return "which does not say that it" if count == 1 else "none"

@@ -58,7 +58,7 @@ def observe(torrent: Torrent, trackers: Sequence[TrackerStatus], now: float) -> 
         eta=left / down if state == "downloading" and moving else None,
         waiting_for=waiting_for(facts, now),
         error=str(error) if error else "",
-        exit_code=error.exit_code if error else 0 if state == "seeding" else 7,
+        exit_code=error.exit_code if error else 0 if state == "seeding" or (state == "stopped" and not left) else 7,
         peers=shown,
         trackers=tuple(_tracker(status, now) for status in trackers),
     )
