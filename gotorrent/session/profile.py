@@ -6,6 +6,7 @@ the usual folder in use works in a temporary one, so that a seed and a leecher c
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -73,7 +74,9 @@ def _lock(folder: Path) -> IO[bytes] | None:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         file.close()
-        return None
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            return None
+        raise WriteError(f"cannot lock {folder / 'lock'}: {error.strerror}; use -profile with a folder on a local disk") from error
     return file
