@@ -12,7 +12,6 @@ are the same; all others are hashed again.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gotorrent import system
-from gotorrent.errors import ReadError, WriteError
+from gotorrent.errors import PeerError, ReadError, WriteError
 from gotorrent.metainfo.metainfo import InfoHash, Metainfo
 from gotorrent.storage.check import FileStat
 from gotorrent.wire.bitfield import Bitfield
@@ -70,7 +69,7 @@ class ResumeFile:
             raise ReadError(f"{self.path} was written by a newer GoTorrent: use that one, or another -profile")
         try:
             return self._decode(data)
-        except (KeyError, TypeError, ValueError, binascii.Error):
+        except (LookupError, TypeError, ValueError, ArithmeticError, PeerError):
             return None
 
     def save(self, state: ResumeState) -> None:
@@ -93,11 +92,9 @@ class ResumeFile:
 
     def _decode(self, data: dict[str, Any]) -> ResumeState | None:
         packed = base64.b64decode(data["have"], validate=True)
-        have = Bitfield(self._pieces)
-        if data["info_hash"] != self._info_hash.hex() or len(packed) != len(have.bytes) or len(data["files"]) != self._file_count:
+        have = Bitfield.from_wire(packed, self._pieces)
+        if data["info_hash"] != self._info_hash.hex() or len(data["files"]) != self._file_count:
             return None
-        have.bytes[:] = packed
-        have.count = int.from_bytes(packed, "big").bit_count()
         files = [None if file is None else FileStat(int(file[0]), int(file[1])) for file in data["files"]]
         made = {index for index in data["made"] if isinstance(index, int) and 0 <= index < self._file_count}
         return ResumeState(have, files, made, data["clean"] is True, int(data["uploaded"]), int(data["downloaded"]))
