@@ -20,10 +20,11 @@ from gotorrent.tracker.swarms import Swarms
 
 LOCAL_ADDRESS = "gotorrent.local_address"  # key in the WSGI environment: our side of the connection, set by tracker_server
 
-_HEADERS = {
+_PLAIN_HEADERS = {"X-Content-Type-Options": "nosniff"}  # bytes for programs: no browser may take them for a page
+_PAGE_HEADERS = {
+    **_PLAIN_HEADERS,
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -105,5 +106,5 @@ def _explain(error: HTTPException) -> Response:
 
 
 def _secure(response: Response) -> Response:
-    response.headers.update(_HEADERS)
+    response.headers.update(_PLAIN_HEADERS if response.mimetype == "text/plain" else _PAGE_HEADERS)
     return response

@@ -113,10 +113,14 @@ class TrackerServer:
         self.stop()
 
     def _run(self, workers: _Workers) -> None:
+        next_sweep = 0.0
         try:
             while not self._stopping.is_set():
                 wasyncore.loop(TICK, use_poll=True, map=self._table, count=1)
-                self.swarms.sweep(self._clock.monotonic())
+                now = self._clock.monotonic()
+                if now >= next_sweep:
+                    self.swarms.sweep(now)
+                    next_sweep = now + TICK
         finally:
             workers.stop()  # before the table is closed: they wake this loop through a descriptor in it
             with self._closing:

@@ -137,8 +137,8 @@ class TestPages:
         assert b"<script" not in body
         assert b"6881" not in body
 
-    @pytest.mark.parametrize("path", ["/", "/announce", "/nothing", "/tracker.css", ANNOUNCE])
-    def test_strict_headers_everywhere(self, server, path):
+    @pytest.mark.parametrize("path", ["/", "/tracker.css"])
+    def test_strict_headers_on_what_a_browser_shows(self, server, path):
         answer, _ = get(server, path)
         policy = answer.getheader("Content-Security-Policy")
         assert policy.startswith("default-src 'none'; style-src 'self'")
@@ -146,6 +146,12 @@ class TestPages:
         assert answer.getheader("X-Content-Type-Options") == "nosniff"
         assert answer.getheader("X-Frame-Options") == "DENY"
         assert answer.getheader("Referrer-Policy") == "no-referrer"
+
+    @pytest.mark.parametrize("path", ["/announce", "/scrape", "/nothing", ANNOUNCE])
+    def test_what_is_for_programs_is_never_taken_for_a_page(self, server, path):
+        answer, _ = get(server, path)
+        assert answer.getheader("Content-Type").startswith("text/plain")
+        assert answer.getheader("X-Content-Type-Options") == "nosniff"
 
     def test_the_style_sheet_and_no_other_file(self, server):
         answer, body = get(server, "/tracker.css")
