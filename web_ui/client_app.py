@@ -150,7 +150,7 @@ def _refuse(error: Exception) -> Response:
 
 
 class UiServer:
-    """The web UI on a port of this machine: `start()` binds and returns, `stop()` ends its thread. No request outlives it."""
+    """The web UI on a port of this machine: `start()` binds and returns, `stop()` ends its threads."""
 
     def __init__(self, facade: ClientFacade, port: int, host: str = "127.0.0.1") -> None:
         """`port` 0 means any free one; `host` is an address of this machine, not a name."""
