@@ -118,7 +118,7 @@ class LineReporter:
         """What to say of a new state, "" when it is the old one or the first."""
         line = self._lines.get(torrent.info_hash)
         if line is None:
-            line = self._lines[torrent.info_hash] = _Line(now, now)
+            line = self._lines[torrent.info_hash] = _Line(now, now, done=_done(torrent), moved=_moved(torrent))
         before, line.state = line.state, torrent.state
         if before == torrent.state or (not before and torrent.state != "error"):
             return ""
