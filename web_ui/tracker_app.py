@@ -67,9 +67,10 @@ def create_app(swarms: Swarms, clock: Clock) -> Flask:
 
 def announce_urls(host: str, port: int) -> list[str]:
     """The announce URLs of a tracker that listens on `host` ("" = everywhere) and `port`, the one for this machine first."""
-    if host in ("", "0.0.0.0", "::"):  # noqa: S104
-        return [_url(address, port) for address in ["localhost", *lan_addresses()]]
-    return [_url(host, port)]
+    if host not in ("", "0.0.0.0", "::"):  # noqa: S104
+        return [_url(host.strip("[]"), port)]
+    reached = [address for address in lan_addresses() if not host or (":" in address) == (":" in host)]
+    return [_url(address, port) for address in ["localhost", *reached]]
 
 
 def _url(host: str, port: int) -> str:
@@ -86,9 +87,15 @@ def _page(swarms: Swarms) -> str:
     here = request.environ.get(LOCAL_ADDRESS, "")
     port = int(request.environ["SERVER_PORT"])
     urls = announce_urls("", port)
-    if here and not ipaddress.ip_address(here.partition("%")[0]).is_loopback and _url(here, port) not in urls:
+    if here and _useful(here) and _url(here, port) not in urls:
         urls.append(_url(here, port))
     return render_template("tracker.html", local=urls[0], urls=urls[1:], totals=swarms.totals(), version=__version__)
+
+
+def _useful(host: str) -> bool:
+    """Does this address of ours mean the same on other machines?"""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return not (address.is_loopback or address.is_link_local)
 
 
 def _plain(body: bytes) -> Response:

@@ -37,7 +37,11 @@ MAX_BODY = 1024  # bytes; no URL of ours reads one
 BACKLOG = 1024  # connections that wait to be accepted
 TICK = 0.5  # seconds between two sweeps of old peers and slow connections
 STOP_SECONDS = 1  # for the requests under way when the tracker stops
+_OTHER_FILES = 64  # open files that are no connections
+_SELECT_LIMIT = 400  # connections where there is only select(), as on Windows: it takes 512 descriptors
 _ANY_PORT_TRIES = 20  # how often a free port is sought that both families have
+
+_log = logging.getLogger(__name__)
 
 
 class TrackerServer:
@@ -76,7 +80,7 @@ class TrackerServer:
         adjustments = Adjustments(
             threads=self.config.threads,
             sockets=sockets,
-            connection_limit=self.config.connections,
+            connection_limit=_connection_limit(self.config.connections),
             backlog=BACKLOG,
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=1,
@@ -205,6 +209,22 @@ class _Workers(ThreadedTaskDispatcher):
         self.shutdown(timeout=STOP_SECONDS)
         for thread in self._started:
             thread.join(STOP_SECONDS)
+
+
+def _connection_limit(wanted: int) -> int:
+    """How many connections this system allows us, at most `wanted`: beyond that, accepting would fail over and over."""
+    try:
+        import resource
+    except ImportError:
+        return min(wanted, _SELECT_LIMIT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY not in (soft, hard) and soft < wanted + _OTHER_FILES <= hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted + _OTHER_FILES, hard))
+        return wanted
+    allowed = wanted if soft == resource.RLIM_INFINITY else min(wanted, soft - _OTHER_FILES)
+    if allowed < wanted:
+        _log.warning("this system allows %d open files, so %d connections and not %d", soft, allowed, wanted)
+    return allowed
 
 
 def _bind(host: str, port: int) -> list[socket.socket]:

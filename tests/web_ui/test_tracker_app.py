@@ -176,6 +176,9 @@ class TestPages:
             "http://192.0.2.5:80/announce",
             "http://[2001:db8::5]:80/announce",
         ]
+        assert announce_urls("0.0.0.0", 80) == ["http://localhost:80/announce", "http://192.0.2.5:80/announce"]
+        assert announce_urls("::", 80) == ["http://localhost:80/announce", "http://[2001:db8::5]:80/announce"]
+        assert announce_urls("[::1]", 80) == ["http://[::1]:80/announce"]
         assert announce_urls("127.0.0.1", 80) == ["http://127.0.0.1:80/announce"]
         assert announce_urls("::1", 80) == ["http://[::1]:80/announce"]
 
@@ -328,6 +331,23 @@ class TestServer:
             assert server.swarms.totals().seeds == 1
             clock.now = 1000.0
             wait_until(lambda: server.swarms.totals().torrents == 0)
+
+    @pytest.mark.parametrize(
+        ("soft", "hard", "wanted", "allowed", "raised_to"),
+        [
+            (1064, 1064, 1000, 1000, None),
+            (1063, 1063, 1000, 999, None),
+            (256, 4096, 1000, 1000, (1064, 4096)),
+            (-1, -1, 1000, 1000, None),
+        ],
+    )
+    def test_connections_and_the_limit_of_open_files(self, monkeypatch, soft, hard, wanted, allowed, raised_to):
+        resource = pytest.importorskip("resource")
+        calls = []
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+        monkeypatch.setattr(resource, "setrlimit", lambda _, limits: calls.append(limits))
+        assert tracker_server._connection_limit(wanted) == allowed
+        assert calls == ([raised_to] if raised_to else [])
 
     def test_many_clients_at_once(self, server):
         def announce(number):
