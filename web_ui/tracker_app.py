@@ -8,6 +8,7 @@ tracker itself, nothing that a peer sent and no peer's address. Nothing can be c
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, render_template, request, send_from_directory
 from werkzeug.exceptions import HTTPException
@@ -33,8 +34,11 @@ _PAGE_HEADERS = {
 }
 
 
-def create_app(swarms: Swarms, clock: Clock) -> Flask:
-    """The WSGI application of one tracker. The server that runs it puts its own address into `environ[LOCAL_ADDRESS]`."""
+def create_app(swarms: Swarms, clock: Clock, host: str = "") -> Flask:
+    """The WSGI application of one tracker that listens on `host` ("" = everywhere).
+
+    The server that runs it puts its own address on each connection into `environ[LOCAL_ADDRESS]`.
+    """
     app = Flask(__name__, static_folder=None)
 
     @app.get("/announce")
@@ -42,19 +46,19 @@ def create_app(swarms: Swarms, clock: Clock) -> Flask:
         if request.method == "HEAD":
             return _plain(b"")
         if _person():
-            return _page(swarms)
+            return _page(swarms, host)
         query, source = request.query_string, request.remote_addr or ""
         return _plain(announce(swarms, query, source, request.environ.get(LOCAL_ADDRESS, ""), clock.monotonic()))
 
     @app.get("/scrape")
     def scrape_route() -> Response | str:
         if _person():
-            return _page(swarms)
+            return _page(swarms, host)
         return _plain(scrape(swarms, request.query_string))
 
     @app.get("/")
     def index() -> str:
-        return _page(swarms)
+        return _page(swarms, host)
 
     @app.get("/tracker.css")
     def style() -> Response:
@@ -82,19 +86,24 @@ def _person() -> bool:
     return not request.query_string and "text/html" in request.headers.get("Accept", "")
 
 
-def _page(swarms: Swarms) -> str:
+def _page(swarms: Swarms, host: str) -> str:
     """The page for people: what this is, and the URL by which this visitor's machine reached us."""
     here = request.environ.get(LOCAL_ADDRESS, "")
     port = int(request.environ["SERVER_PORT"])
-    urls = announce_urls("", port)
+    urls = announce_urls(host, port)
     if here and _useful(here) and _url(here, port) not in urls:
         urls.append(_url(here, port))
-    return render_template("tracker.html", local=urls[0], urls=urls[1:], totals=swarms.totals(), version=__version__)
+    local = [url for url in urls if not _useful(urlsplit(url).hostname or "")]
+    others = [url for url in urls if url not in local]
+    return render_template("tracker.html", local=local, others=others, totals=swarms.totals(), version=__version__)
 
 
 def _useful(host: str) -> bool:
     """Does this address of ours mean the same on other machines?"""
-    address = ipaddress.ip_address(host.partition("%")[0])
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host != "localhost"
     return not (address.is_loopback or address.is_link_local)
 
 

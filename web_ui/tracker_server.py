@@ -89,7 +89,7 @@ class TrackerServer:
             log_socket_errors=False,
             ident="GoTorrent",
         )
-        app = create_app(self.swarms, self._clock)
+        app = create_app(self.swarms, self._clock, self.host)
         workers = _Workers()
         workers.set_thread_count(self.config.threads)
         for sock in sockets:

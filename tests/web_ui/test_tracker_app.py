@@ -126,6 +126,15 @@ class TestPages:
         assert f"http://localhost:{server.port}/announce" in text
         assert "<dt>Seeds</dt><dd>1</dd>" in text
 
+    def test_the_page_names_only_addresses_that_are_listened_on(self, monkeypatch):
+        monkeypatch.setattr("web_ui.tracker_app.lan_addresses", lambda: ["192.0.2.5"])
+        for host, shown in [("", True), ("127.0.0.1", False)]:
+            with TrackerServer(TrackerConfig(), host=host, port=0) as server:
+                _, body = get(server, "/")
+                assert (f"http://192.0.2.5:{server.port}/announce" in body.decode()) is shown
+                assert (b"Put this into your torrents" in body) is shown
+                assert b"For clients on this machine alone" in body
+
     def test_nothing_of_a_peer_is_on_the_page(self, server):
         evil = "%3Cscript%3Ealert(1)%3C/script%3E"[:60]
         get(
