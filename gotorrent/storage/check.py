@@ -47,7 +47,8 @@ def inspect(content: Content) -> list[FileStat | None]:
         except FileNotFoundError:
             info = None
         except NotADirectoryError:
-            raise WriteError(f"{path.parent} is a file, but the torrent needs a folder there: use another -dir") from None
+            culprit = next((above for above in reversed(path.parents) if above.exists() and not above.is_dir()), path.parent)
+            raise WriteError(f"{culprit} is in the way: the torrent needs a folder there; use another -dir, or move it") from None
         except OSError as error:
             raise read_error(error, path) from error
         if info is not None and not stat.S_ISREG(info.st_mode):
@@ -116,7 +117,7 @@ def check_pieces(
 
 
 def judge(metainfo: Metainfo, content: Content, found: list[FileStat | None], have: Bitfield, made: set[int]) -> None:
-    """WriteError when downloading would write into a file that may not be ours.
+    """WriteError when downloading would write into a file that may not be ours; ReadError when that file cannot be read.
 
     A file is adopted when we made it (`made`: indices of files, from the manifest) or when a piece that reaches into it verifies.
     It is refused when nothing in it verifies, and always when it is longer than the torrent declares.
@@ -127,6 +128,7 @@ def judge(metainfo: Metainfo, content: Content, found: list[FileStat | None], ha
         if stat_.size > file.length:
             raise _foreign(content.path(index), f"is {stat_.size - file.length} bytes longer than in {metainfo.name}")
         if index not in made and not any(piece in have for piece in content.layout.pieces_of(index)):
+            content.probe(index)
             raise _foreign(content.path(index), "is there already and matches the torrent nowhere")
 
 

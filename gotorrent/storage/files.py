@@ -19,6 +19,7 @@ from pathlib import Path
 from gotorrent import system
 from gotorrent.errors import GoTorrentError, ReadError, WriteError
 from gotorrent.metainfo.layout import Layout
+from gotorrent.wire.bitfield import Bitfield
 
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -45,6 +46,7 @@ class FilePool:
     def __init__(self, limit: int = 256) -> None:
         self._limit = limit
         self._files: OrderedDict[tuple[Path, bool], _OpenFile] = OrderedDict()
+        self._users: dict[Content, Bitfield] = {}
         self._changed = threading.Condition()
 
     @contextmanager
@@ -65,6 +67,23 @@ class FilePool:
                 file.leases -= 1
                 if not file.leases:
                     self._changed.notify_all()
+
+    def register(self, content: Content, have: Bitfield) -> Path | None:
+        """Let a torrent use its files from now on; its missing pieces, by the live `have`, say which of them it writes.
+
+        Returns a file that another torrent uses too and one of the two would write, and then the torrent may not go on; else None.
+        """
+        with self._changed:
+            for other, held in self._users.items():
+                if other.place == content.place and (index := _contested(content, have, other, held)) is not None:
+                    return content.path(index)
+            self._users[content] = have
+        return None
+
+    def unregister(self, content: Content) -> None:
+        """The torrent no longer uses its files."""
+        with self._changed:
+            self._users.pop(content, None)
 
     def close(self, paths: set[Path] | None = None) -> None:
         """Close these files, or all; waits for running uses to end."""
@@ -100,6 +119,11 @@ class Content:
         self.layout = layout
         self.folder = folder
         self._pool = pool
+
+    @property
+    def place(self) -> Path:
+        """The one file or folder that holds all of it: torrents in different places share no file."""
+        return self.folder.resolve().joinpath(*self.layout.files[0].path[:1])
 
     def path(self, index: int) -> Path:
         """Where file number `index` lies."""
@@ -145,6 +169,20 @@ class Content:
                 except OSError as error:
                     raise write_error(error, self.path(index)) from error
 
+    def register(self, have: Bitfield) -> None:
+        """Use the files from now on, until `close`. WriteError when another torrent of this client is in the way."""
+        contested = self._pool.register(self, have)
+        if contested:
+            raise WriteError(f"{contested} belongs to another torrent of this client too: use another -dir for one of them")
+
+    def probe(self, index: int) -> None:
+        """ReadError when file number `index` cannot be opened."""
+        path = self.path(index)
+        try:
+            os.close(_open_to_read(path))
+        except OSError as error:
+            raise read_error(error, path) from error
+
     def cut_to_size(self) -> None:
         """Shorten files that are longer than the torrent declares: the person said -force."""
         for index, file in enumerate(self.layout.files):
@@ -159,6 +197,7 @@ class Content:
     def close(self) -> None:
         """Close this torrent's files; the next read or write opens them again."""
         self._pool.close({self.path(index) for index in range(len(self.layout.files))})
+        self._pool.unregister(self)
 
     def _read(self, span: tuple[int, int, int], views: Sequence[memoryview]) -> None:
         index, inside, length = span
@@ -174,6 +213,20 @@ class Content:
             raise read_error(error, self.path(index)) from error
         if done != length:
             raise ReadError(f"{self.path(index)} became shorter while it was in use: something else has changed it")
+
+
+def _contested(one: Content, have: Bitfield, other: Content, held: Bitfield) -> int | None:
+    """The first file of `one` that `other` uses too and one of them writes."""
+    theirs = {file.path: index for index, file in enumerate(other.layout.files) if not file.pad}
+    for index, file in enumerate(one.layout.files):
+        match = theirs.get(file.path)
+        if match is not None and (_writes(one, have, index) or _writes(other, held, match)):
+            return index
+    return None
+
+
+def _writes(content: Content, have: Bitfield, index: int) -> bool:
+    return any(piece not in have for piece in content.layout.pieces_of(index))
 
 
 def open_below(root: Path, parts: tuple[str, ...]) -> int:

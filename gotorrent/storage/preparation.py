@@ -7,7 +7,7 @@ is hashed. The manifest is saved before anything is created. Seeding complete co
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from gotorrent.errors import WriteError
 from gotorrent.metainfo.metainfo import Metainfo
@@ -36,8 +36,8 @@ class Preparation:
         layout = self._metainfo.layout
         remembered = self._resume.load()
         found = inspect(self._content)
-        have = self._trusted(remembered, found)
-        todo = [piece for piece in complete_pieces(layout, found) if piece not in have]
+        have, doubtful = self._trusted(remembered, found)
+        todo = [piece for piece in complete_pieces(layout, found) if piece in doubtful]
         total, done, lock = sum(map(layout.piece_size, todo)), 0, threading.Lock()
 
         def hashed(count: int) -> None:
@@ -51,10 +51,11 @@ class Preparation:
         if stop.is_set():
             return have
         made = remembered.made if remembered else set()
+        if not self._force:
+            judge(self._metainfo, self._content, found, have, made)
+        self._content.register(have)
         if self._force:
             self._content.cut_to_size()
-        else:
-            judge(self._metainfo, self._content, found, have, made)
         self._made = made | {index for index, stat in enumerate(found) if stat is None or not stat.size}
         if not have.complete:
             self.save(have, clean=False)
@@ -72,11 +73,12 @@ class Preparation:
         files = inspect(self._content)
         self._resume.save(ResumeState(have, files, self._made, clean, up, down))
 
-    def _trusted(self, remembered: ResumeState | None, found: list[FileStat | None]) -> Bitfield:
+    def _trusted(self, remembered: ResumeState | None, found: list[FileStat | None]) -> tuple[Bitfield, Container[int]]:
+        """The pieces to believe in without a look, and those that must be looked at; what is in neither is known to be missing."""
         layout = self._metainfo.layout
         have = Bitfield(layout.piece_count)
         if remembered is None or not remembered.clean:
-            return have
+            return have, range(layout.piece_count)
         changed: set[int] = set()
         for index, (before, now) in enumerate(zip(remembered.files, found, strict=True)):
             if before != now:
@@ -84,4 +86,4 @@ class Preparation:
         for piece in remembered.have:
             if piece not in changed:
                 have.add(piece)
-        return have
+        return have, changed
