@@ -102,6 +102,13 @@ class TestClients:
         _, body = get(server, ANNOUNCE.replace("6881", "6882").replace("left=0", "left=1"))
         assert bencodepy.decode(body)[b"peers"] == b"\x7f\0\0\1\x1a\xe1"
 
+    @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.5", "::1"])
+    def test_the_tracker_knows_at_which_of_its_addresses_it_was_asked(self, server, monkeypatch, host):
+        asked = []
+        monkeypatch.setattr("web_ui.tracker_app.announce", lambda *arguments: asked.append(arguments[2:4]) or b"de")
+        get(server, ANNOUNCE, host=host, **{"Host": "203.0.113.66"})
+        assert asked == [("127.0.0.1" if host != "::1" else host, host)]
+
     def test_head_announces_nobody(self, server):
         answer, body = get(server, ANNOUNCE, method="HEAD")
         assert (answer.status, body) == (200, b"")
