@@ -100,9 +100,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             output.say(usage(_SYNOPSIS, _GROUPS) if values["h"] else f"GoTorrent {__version__}")
             return 0
         values["torrent"] += rest
-        output = Output("json" if values["json"] else "quiet" if values["quiet"] else "text")
         _check(values)
-        logging.basicConfig(format="%(name)s: %(message)s", level=logging.DEBUG if values["v"] else logging.WARNING)
+        output = Output("json" if values["json"] else "quiet" if values["quiet"] else "text")
+        logging.basicConfig(format="%(name)s: %(message)s", level=logging.DEBUG if values["v"] else logging.ERROR)
         _run(values, output)
     except GoTorrentError as error:
         output.error(f"client.py: {error}", error.exit_code)

@@ -115,12 +115,12 @@ class LineReporter:
         self.update(_without_errors(snapshot))
 
     def _change(self, torrent: TorrentSnapshot, now: float) -> str:
-        """What to say of a new state, "" when it is the old one or the first."""
+        """What to say of a new state; "" when it is the old one, or the first of one that will be heard of again."""
         line = self._lines.get(torrent.info_hash)
         if line is None:
             line = self._lines[torrent.info_hash] = _Line(now, now, done=_done(torrent), moved=_moved(torrent))
         before, line.state = line.state, torrent.state
-        if before == torrent.state or (not before and torrent.state != "error"):
+        if before == torrent.state or (not before and torrent.state not in ("seeding", "error")):
             return ""
         line.took(torrent, now)
         if before == "downloading" and torrent.state == "seeding":
