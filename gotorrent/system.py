@@ -44,10 +44,8 @@ class Stream:
 
     def receive_into(self, view: memoryview) -> int | None:
         """Wait at most one tick for bytes. Their number, 0 when the peer closed, None when none came."""
-        if self.portable:
-            readable, _ = self.wait(write=False)
-            if not readable:
-                return None
+        if self.portable and not any(select.select([self.sock], [], [self.sock], self.tick)):
+            return None
         try:
             return self.sock.recv_into(view)
         except (BlockingIOError, InterruptedError):
@@ -71,11 +69,10 @@ class Stream:
         except (BlockingIOError, InterruptedError):
             return 0
 
-    def wait(self, *, write: bool = True) -> tuple[bool, bool]:
-        """Wait at most one tick until bytes can be received or (with `write`) sent: (readable, writable)."""
+    def wait(self) -> tuple[bool, bool]:
+        """Wait at most one tick until bytes can be received or sent: (readable, writable)."""
         if self.portable:
-            writers = [self.sock] if write else []
-            readable, writable, broken = select.select([self.sock], writers, [self.sock], self.tick)
+            readable, writable, broken = select.select([self.sock], [self.sock], [self.sock], self.tick)
             return bool(readable or broken), bool(writable)
         events = self._poll.poll(self.tick * 1000)
         if not events:
