@@ -13,7 +13,7 @@ class PeerLink(Protocol):
 
     bits: Bitfield  # the pieces that it says it has
     useful: int  # how many of them we lack
-    suspect: bool  # contributed to a piece that failed, with others: gets pieces of its own until one is good
+    suspect: bool  # contributed to a piece that failed, with others: starts pieces of its own until one is good
     share_asked: bool  # set for its thread: make your open pieces shared
 
     def post(self, message: bytes) -> None:

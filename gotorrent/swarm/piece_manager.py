@@ -133,7 +133,10 @@ class PieceManager:
             while blocks > 0:
                 if self._held.get(peer, 0) and self._held[peer] + self.layout.piece_length > share:
                     break
-                piece = self._resume(peer) or self._start(peer)
+                if peer.suspect:
+                    piece = self._start(peer) or self._resume(peer)
+                else:
+                    piece = self._resume(peer) or self._start(peer)
                 if piece is None:
                     break
                 piece.owner = peer
@@ -153,7 +156,7 @@ class PieceManager:
         """
         found: list[tuple[OpenPiece, list[tuple[int, int]]]] = []
         with self.lock:
-            if not peer.useful or peer.suspect:
+            if not peer.useful:
                 return found
             endgame = not self._picker.count
             for piece in self._open.values():
@@ -260,8 +263,8 @@ class PieceManager:
     def failed(self, piece: OpenPiece) -> set[PeerLink]:
         """The piece is wrong and goes back to the missing ones; those who delivered it. With one of them, it is the culprit.
 
-        Of several, one lied: from now on each gets pieces of its own, and so does this piece, until the next bad one has one
-        deliverer.
+        Of several, one lied: from now on this piece has one deliverer, and so has whatever each of them starts until one is good.
+        They still complete what others started when nothing else is left: a piece fails at most once with several deliverers.
         """
         with self.lock:
             contributors = piece.contributors
@@ -309,8 +312,6 @@ class PieceManager:
     # --- with the lock held
 
     def _resume(self, peer: PeerLink) -> OpenPiece | None:
-        if peer.suspect:
-            return None
         for index, piece in self._partial.items():
             if index in peer.bits:
                 del self._partial[index]
