@@ -3,7 +3,7 @@
 Settings, all in its favour on loopback, everything else is its default (threads for disk and hashing among them): TCP without
 encryption and uTP, several peers per address, as many peers and upload slots as there are; up to 1 500 outstanding requests and
 3 MiB in the send buffer, as in its own `high_performance_seed`, and at least 1 MiB there from the start: without that, it spends
-the first second of each download on growing from 10 KiB.
+the first second of each download on growing from 10 KiB. It dials on a tick of half a second, so its clock starts when it dials.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SETTINGS: dict[str, Any] = {
     "send_buffer_watermark": 3 * 1024 * 1024,
     "send_buffer_watermark_factor": 150,
     "send_buffer_low_watermark": 1024 * 1024,
-    "alert_mask": lt.alert_category.status | lt.alert_category.error,
+    "alert_mask": lt.alert_category.status | lt.alert_category.error | lt.alert_category.connect,
 }
 
 
@@ -67,9 +67,11 @@ def main() -> None:
 
     def download(*ports: str) -> dict[str, Any]:
         torrent = _torrent(options)
-        used, start = cpu_seconds(), time.monotonic()
         torrent.peers = [("127.0.0.1", int(port)) for port in ports]
+        used = cpu_seconds()
         session.add_torrent(torrent)
+        _wait_for(session, lt.peer_connect_alert)
+        start = time.monotonic()
         _wait_for(session, lt.torrent_finished_alert)
         return {"seconds": time.monotonic() - start, "used": cpu_seconds() - used}
 

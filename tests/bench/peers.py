@@ -1,9 +1,10 @@
 """Starts the measured processes and lets one download from others.
 
 A download is timed inside the downloading process: from the moment at which the torrent and the addresses of its peers are handed
-over (so connecting and handshakes count) until every piece is verified. Not counted, for ours and the anchor alike: starting the
-interpreter, imports, making the session, and whatever a seed does before it is ready. Its CPU seconds are those of the same span,
-the seed's are what it used meanwhile; peak memory is that of the whole process. All `have` messages are sent as always.
+over (libtorrent's: when it dials for the first time, up to half a second later) until every piece is verified. Not counted, for
+ours and the anchor alike: starting the interpreter, imports, making the session, and what a seed does before it is ready. The
+downloader's CPU seconds begin when the torrent is added, the seed's are what it used meanwhile; peak memory is that of the whole
+process. All `have` messages are sent as always.
 """
 
 from __future__ import annotations
