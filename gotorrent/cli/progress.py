@@ -22,6 +22,7 @@ LINE_STEP = 0.1  # of a torrent: this much progress earns a line at once
 SETTLE_TIME = 2.0  # seconds a reason to wait must hold before it earns a line
 STEP_INTERVAL = 1.0  # seconds between two lines of one torrent, however fast it moves
 JSON_INTERVAL = 1.0  # seconds between two objects of one torrent
+SHORTEST_TIME = 0.2  # seconds of a download that are worth a rate
 MAX_BARS = 8  # torrents with a bar of their own; with more, one bar stands for all
 NAME_WIDTH = 28  # columns of a bar that its torrent's name may take
 
@@ -123,10 +124,10 @@ class LineReporter:
         if before == torrent.state or (not before and torrent.state not in ("seeding", "error")):
             return ""
         line.took(torrent, now)
-        if before == "downloading" and torrent.state == "seeding":
-            took = max(now - line.started, 0.001)
-            rate = f"{size(torrent.downloaded / took)}/s"
-            return f"complete and verified, {size(torrent.total)} in {duration(took)} ({rate}): {torrent.path}"
+        if torrent.state == "seeding" and torrent.downloaded:
+            took = now - line.started
+            rate = f" in {duration(took)} ({size(torrent.downloaded / took)}/s)" if took >= SHORTEST_TIME else ""
+            return f"complete and verified, {size(torrent.total)}{rate}: {torrent.path}"
         return describe(torrent)
 
     def _is_due(self, torrent: TorrentSnapshot, now: float) -> bool:

@@ -73,7 +73,8 @@ class Torrent:
         self.found_on_disk = False
         self._around = around
         self._prepare = Preparation(metainfo, self.content, ResumeFile(around.profile, metainfo, folder), force=force)
-        self._lock = threading.Lock()  # connections, slots and state; taken before the manager's
+        self._choosing = threading.Lock()  # one choke round at a time: two would cross on the wire; taken before `_lock`
+        self._lock = threading.Lock()  # connections and state; taken before the manager's
         self._peers: dict[bytes, Peer] = {}
         self._threads: set[threading.Thread] = set()
         self._dialling = 0
@@ -175,12 +176,14 @@ class Torrent:
     @property
     def uploaded(self) -> int:
         """Bytes of blocks sent in this run."""
-        return self._gone_up + sum(peer.upload_rate.total for peer in self.peers())
+        with self._lock:
+            return self._gone_up + sum(peer.upload_rate.total for peer in self._peers.values())
 
     @property
     def downloaded(self) -> int:
         """Bytes of blocks received in this run."""
-        return self._gone_down + sum(peer.downloader.rate.total for peer in self.peers())
+        with self._lock:
+            return self._gone_down + sum(peer.downloader.rate.total for peer in self._peers.values())
 
     # --- for peers (Home)
 
@@ -325,12 +328,10 @@ class Torrent:
             peer = Peer(self, Stream(sock, TICK), address, theirs.peer_id, incoming=incoming)
             if not self._admit(peer):
                 return
-            peer.run()
-            with self._lock:
-                self._gone_up += peer.upload_rate.total
-                self._gone_down += peer.downloader.rate.total
-                if self._peers.get(peer.peer_id) is peer:
-                    del self._peers[peer.peer_id]
+            try:
+                peer.run()
+            finally:
+                self._gone(peer)
             if not incoming and peer.bits.complete and self.manager.complete:
                 self.pool.ended(address, self.clock.monotonic(), worked=True, useless=True)
         finally:
@@ -358,10 +359,17 @@ class Torrent:
             twin.close("connected twice")
         return True
 
-    def _choke_round(self, now: float) -> None:
+    def _gone(self, peer: Peer) -> None:
         with self._lock:
-            peers = list(self._peers.values())
-        candidates = [choker.Candidate(p.peer_id, p.peer_interested, not p.am_choking, p.choke_changed) for p in peers]
-        unchoked = choker.choose(candidates, self.config.upload_slots, now)
-        for peer in peers:
-            peer.set_choke(peer.peer_id not in unchoked, now)
+            self._gone_up += peer.upload_rate.total
+            self._gone_down += peer.downloader.rate.total
+            if self._peers.get(peer.peer_id) is peer:
+                del self._peers[peer.peer_id]
+
+    def _choke_round(self, now: float) -> None:
+        with self._choosing:
+            peers = self.peers()
+            candidates = [choker.Candidate(p.peer_id, p.peer_interested, not p.am_choking, p.choke_changed) for p in peers]
+            unchoked = choker.choose(candidates, self.config.upload_slots, now)
+            for peer in peers:
+                peer.set_choke(peer.peer_id not in unchoked, now)

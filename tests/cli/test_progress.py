@@ -112,6 +112,10 @@ class TestLines:
         assert lines == ["talk.pdf: complete and verified, 1000 B in 0:02 (250 B/s): /d/talk.pdf"]
         assert watch.see(seeding(downloaded=500), after=1) == []
 
+    def test_a_download_that_was_over_before_the_first_look_is_told_too(self) -> None:
+        assert Watch(LineReporter).see(seeding(downloaded=1000)) == ["talk.pdf: complete and verified, 1000 B: /d/talk.pdf"]
+        assert Watch(LineReporter).see(seeding()) == ["talk.pdf: seeding, 0 peers, 0 B given"]
+
     def test_an_error_is_told_at_once_but_not_by_the_last_update(self) -> None:
         watch = Watch(LineReporter)
         broken = torrent(state="error", error="disk full")
@@ -147,7 +151,7 @@ class TestBars:
     def test_a_bar_is_drawn_and_what_happens_once_stays_above(self) -> None:
         watch = Watch(BarReporter, stream=Terminal())
         watch.see(torrent(name="a\x1b[2Jb"))
-        watch.see(seeding(name="a\x1b[2Jb"), after=1)
+        watch.see(seeding(name="a\x1b[2Jb", downloaded=9), after=1)
         watch.reporter.say("port 6881 is busy")
         watch.reporter.close(session(seeding(name="a\x1b[2Jb")))
         text = watch.stream.getvalue()

@@ -58,7 +58,7 @@ def follow(*snapshots: SessionSnapshot, leave: bool = False, stopped: bool = Fal
 
 def test_with_exit_it_leaves_when_what_was_named_is_complete() -> None:
     other = torrent(info_hash=OTHER)
-    text = follow(session(torrent(), other), session(torrent(), other), session(seeding(), other), leave=True)
+    text = follow(session(torrent(), other), session(torrent(), other), session(seeding(downloaded=500), other), leave=True)
     assert "complete and verified" in text
 
 
