@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -52,8 +54,9 @@ def test_a_copy_that_differs_is_found(tmp_path: Path) -> None:
 
 
 def test_stopped_early_it_cleans_up(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "TICK", 0)
-    monkeypatch.setattr("threading.Event.wait", lambda self, timeout=None: True)
+    told = threading.Event()
+    told.set()
+    monkeypatch.setattr(demo, "stop_on_signals", lambda: nullcontext(told))
     with pytest.raises(StoppedError):
         demo.run(ClientConfig(), Output("quiet"))
     assert list(small.iterdir()) == []
