@@ -125,11 +125,11 @@ def test_native_and_portable_talk_to_each_other(pair: tuple[socket.socket, socke
 
 def test_a_connection_that_comes_or_fails_ends_the_wait(portable_files: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
         for closed in (False, True):
             if closed:
                 server.close()
             with socket.socket() as sock:
-                address = address if closed else server.getsockname()
                 sock.setblocking(False)
                 sock.connect_ex(address)
                 assert system.wait_connected(sock, 5)
