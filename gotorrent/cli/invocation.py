@@ -14,17 +14,22 @@ def this_program() -> list[str]:
     """The words that started this program, without its arguments: `python client.py`, `gotorrent`."""
     words = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv[1:])]
     script = Path(sys.argv[0])
-    if script.suffix != ".py" and len(words) == 2 and shutil.which(script.name) == str(script):
-        return [script.stem if script.suffix == ".exe" else script.name]
-    return words
+    if script.suffix == ".py" or len(words) != 2:
+        return words
+    return [_installed(script)]
 
 
 def other_program(script: str, command: str) -> list[str]:
-    """The same for the other program of this project, `script` beside this script or the installed `command`."""
+    """The same for the other program of this project: `script` beside this script, or `command` installed beside this one."""
     words = this_program()
-    if words and words[-1].endswith(".py"):
+    if words[-1].endswith(".py"):
         return [*words[:-1], str(Path(words[-1]).with_name(script))]
-    return [command]
+    return [_installed(Path(sys.argv[0]).with_name(command))]
+
+
+def _installed(script: Path) -> str:
+    """An installed command: its name where the shell finds it by that, else its path."""
+    return script.name if shutil.which(script.name) == str(script) else str(script)
 
 
 def shown(words: Sequence[str]) -> str:

@@ -36,7 +36,8 @@ def test_as_the_person_typed_it(
 def test_a_script_that_is_not_on_the_path_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     started(monkeypatch, ["/env/bin/python", "/env/bin/gotorrent"], ["/env/bin/gotorrent"])
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert invocation.this_program() == ["/env/bin/python", "/env/bin/gotorrent"]
+    assert invocation.this_program() == ["/env/bin/gotorrent"]
+    assert invocation.other_program("tracker.py", "gotorrent-tracker") == ["/env/bin/gotorrent-tracker"]
 
 
 @pytest.mark.parametrize(("system", "text"), [("linux", "client.py 'a b'"), ("win32", 'client.py "a b"')])
