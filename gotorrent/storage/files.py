@@ -282,7 +282,7 @@ def write_error(error: OSError, path: Path) -> GoTorrentError:
     """What a refused write means for the person."""
     if error.errno == errno.ENOSPC:
         return WriteError(f"the disk that holds {path.parent} is full: make room, then start again; nothing verified is lost")
-    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+    if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EEXIST):
         return WriteError(f"cannot write {path}: a part of that path is a symbolic link or a file; use another -dir")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return WriteError(f"cannot write {path}: {error.strerror}; use another -dir, or change who may write there")
