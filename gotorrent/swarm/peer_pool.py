@@ -10,11 +10,12 @@ import ipaddress
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 Address = tuple[str, int]
 
 MAX_KNOWN = 2000
-"""Addresses remembered; a tracker that names more is believed only so far."""
+"""Addresses remembered; a further one takes the place of one that is useless or does not answer."""
 
 FIRST_RETRY = 3.0
 LAST_RETRY = 600.0
@@ -47,13 +48,13 @@ class PeerPool:
         self._banned: set[str | tuple[str, bytes]] = set()
 
     def add(self, addresses: Iterable[Address]) -> None:
-        """Addresses of peers that may be dialled at once."""
+        """Addresses of peers that may be dialled at once; at most `MAX_KNOWN` of them are looked at."""
         with self._lock:
-            for address in addresses:
-                if len(self._known) >= MAX_KNOWN:
-                    return
-                if address[1]:
-                    self._known.setdefault(address, _Known())
+            new = {a: _Known() for a in islice(addresses, MAX_KNOWN) if a[1] and a not in self._known}
+            excess = len(self._known) + len(new) - MAX_KNOWN
+            for address in self._worst_first()[: max(0, excess)]:
+                del self._known[address]
+            self._known.update(islice(new.items(), MAX_KNOWN - len(self._known)))
 
     def due(self, now: float, count: int) -> list[Address]:
         """At most `count` addresses to dial now; each counts as busy until `ended`."""
@@ -101,3 +102,8 @@ class PeerPool:
         """How many addresses are known that are worth dialling."""
         with self._lock:
             return sum(not known.useless for known in self._known.values())
+
+    def _worst_first(self) -> list[Address]:
+        """Addresses that may be forgotten: useless ones, then those that failed most often."""
+        bad = [(k.useless, k.failures, a) for a, k in self._known.items() if not k.busy and (k.useless or k.failures)]
+        return [address for _, _, address in sorted(bad, reverse=True)]

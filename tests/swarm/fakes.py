@@ -1,4 +1,4 @@
-"""Stand-ins for what surrounds the engine: a peer as the piece manager sees it, a clock that is moved by hand, content in memory."""
+"""Stand-ins for what surrounds the engine: a peer as the manager sees it, a clock moved by hand, content in memory."""
 
 from __future__ import annotations
 

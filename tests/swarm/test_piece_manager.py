@@ -5,16 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gotorrent.swarm import piece_manager
 from gotorrent.swarm.open_piece import OpenPiece
-from gotorrent.swarm.piece_manager import HAVE, MISSING, PieceManager
-from gotorrent.wire.bitfield import Bitfield
-from gotorrent.wire.messages import encode_bitfield, encode_have
+from gotorrent.swarm.piece_manager import PieceManager
 from tests.swarm.fakes import BLOCK, FakeLink, bits_of, make_layout
 
 
