@@ -36,10 +36,10 @@ class Share:
 
     __slots__ = ("asked", "piece", "todo")
 
-    def __init__(self, piece: OpenPiece, todo: list[tuple[int, int]]) -> None:
+    def __init__(self, piece: OpenPiece) -> None:
         self.piece = piece
         self.asked: dict[int, int] = {}
-        self.todo = todo
+        self.todo: list[tuple[int, int]] = []
 
 
 class Judge(Protocol):
@@ -86,7 +86,7 @@ class Downloader:
     def take_blocks(self, messages: list[Message], at: int, buffer: bytearray, view: memoryview, now: float) -> int:
         """Handle the run of piece messages that begins at `messages[at]`; the index behind it."""
         shares, unpack, total = self._shares, PIECE_AT.unpack_from, len(messages)
-        received = 0
+        received = stray = 0
         shared: list[tuple[Share, int, memoryview]] = []
         while at < total:
             kind, start, end = messages[at]
@@ -97,7 +97,7 @@ class Downloader:
             share = shares.get(index)
             length = end - start - 8
             if share is None or share.asked.get(begin) != length:
-                self._stray(length, now)
+                stray += length
                 continue
             del share.asked[begin]
             self.outstanding -= 1
@@ -117,6 +117,8 @@ class Downloader:
             self.rate.add(received, now)
             self._asked_since = now
             self._patient_until = now
+        if stray:
+            self._stray(stray, now)
         return at
 
     def refill(self, now: float) -> None:
@@ -134,13 +136,13 @@ class Downloader:
             if share.todo and free > 0:
                 free -= self._ask(share, share.todo[:free], requests)
         for piece in self._manager.take(self._link, free) if free > 0 else ():
-            share = self._shares[piece.index] = Share(piece, list(piece.needed.items()))
+            share = self._share_of(piece)
+            share.todo = list(piece.needed.items())
             free -= self._ask(share, share.todo[:free], requests)
         if not self.outstanding:
             waiting = {index: share.asked for index, share in self._shares.items()}
             for piece, blocks in self._manager.help(self._link, free, waiting):
-                share = self._shares.setdefault(piece.index, Share(piece, []))
-                self._ask(share, blocks, requests)
+                self._ask(self._share_of(piece), blocks, requests)
         if requests:
             self._send(b"".join(requests))
 
@@ -177,6 +179,15 @@ class Downloader:
         self.give_up()
         self._patient_until = now + limit
         return True
+
+    def _share_of(self, piece: OpenPiece) -> Share:
+        share = self._shares.get(piece.index)
+        if share is not None and share.piece is not piece:
+            self.forget(share.piece)  # it failed in another thread a moment ago, and has been started anew
+            share = None
+        if share is None:
+            share = self._shares[piece.index] = Share(piece)
+        return share
 
     def _ask(self, share: Share, blocks: list[tuple[int, int]], requests: list[bytes]) -> int:
         index, asked = share.piece.index, share.asked

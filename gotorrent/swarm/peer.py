@@ -34,6 +34,9 @@ MIN_BUFFER = 64 * 1024
 MAX_BUFFER = 1024 * 1024
 """A receive buffer starts small and doubles while it comes back full: bulk where there is bulk, little memory for the others."""
 
+SMALL = 1024
+"""Bytes. A buffer full of messages that are shorter on average does not grow: a flood of them would cost more than its bytes."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -182,7 +185,7 @@ class Peer:
         self._filled = end - rest
         if rest and self._filled:
             self._buffer[: self._filled] = self._buffer[rest:end]
-        if full and len(self._buffer) < MAX_BUFFER:
+        if full and len(self._buffer) < MAX_BUFFER and len(messages) * SMALL < end:
             self._grow()
 
     def _grow(self) -> None:
@@ -194,6 +197,7 @@ class Peer:
         if self.share_asked:
             self.share_asked = False
             self.downloader.share_pieces()
+        interested = self.peer_interested
         at, count = 0, len(messages)
         while at < count:
             kind, start, end = messages[at]
@@ -213,6 +217,8 @@ class Peer:
         if self._haves:
             self.home.manager.peer_has(self, self._haves)
             self._haves.clear()
+        if self.peer_interested != interested:
+            self.home.interest_changed(self)
 
     def _upkeep(self, now: float) -> None:
         """What may have become due since the last turn: cheap tests each time, deadlines once a second."""
@@ -252,11 +258,9 @@ class Peer:
 
     def _on_interested(self, start: int, end: int) -> None:
         self.peer_interested = True
-        self.home.interest_changed(self)
 
     def _on_not_interested(self, start: int, end: int) -> None:
         self.peer_interested = False
-        self.home.interest_changed(self)
 
     def _on_have(self, start: int, end: int) -> None:
         piece = wire.INDEX.unpack_from(self._buffer, start)[0]

@@ -36,6 +36,9 @@ from gotorrent.wire.handshake import Handshake
 TICK = 1.0
 """Seconds after which a peer's thread wakes by itself."""
 
+RESERVED = 4
+"""One in so many connections is for peers that we dial: whoever fills the others cannot cut us off from the swarm."""
+
 State = Literal["checking", "downloading", "seeding", "stopped", "error"]
 _log = logging.getLogger(__name__)
 
@@ -221,7 +224,7 @@ class Torrent:
             if self.state in ("error", "stopped"):
                 return
             self.state, self.error = "error", error
-        _log.error("%s: %s", self.metainfo.name, error)
+        _log.warning("%s: %s", self.metainfo.name, error)
         self._end_connections(str(error))
         self._around.wake()
 
@@ -350,7 +353,8 @@ class Torrent:
                 return False
             twin = self._peers.get(peer.peer_id)
             if twin is None:
-                if len(self._peers) >= self.config.max_peers_per_torrent:
+                room = self.config.max_peers_per_torrent
+                if len(self._peers) >= (room - room // RESERVED if peer.incoming else room):
                     return False
             elif twin.incoming == peer.incoming or peer.incoming != (peer.peer_id > ours):
                 return False

@@ -21,7 +21,7 @@ MAX_PENDING = 2000
 """Requests of one peer that may wait, what libtorrent and Transmission allow; more are a flood."""
 
 MAX_REFUSED = 300
-"""Requests that came while the peer was choked. Some always cross our choke on the way."""
+"""Requests of one peer that came while it was choked, since it last was not. Some always cross our choke on the way."""
 
 BATCH = 16
 _HEADER = PIECE_HEADER.size
@@ -56,7 +56,9 @@ class Uploader:
                 self._refused += 1
             else:
                 pending.append(request)
-        if self._refused > MAX_REFUSED:
+        if not choked:
+            self._refused = 0
+        elif self._refused > MAX_REFUSED:
             raise PeerError("the peer goes on asking for blocks while it is choked")
         if len(pending) > MAX_PENDING:
             raise PeerError(f"the peer asked for more than {MAX_PENDING} blocks at a time")
