@@ -1,8 +1,8 @@
 """A mixed swarm loses its only seed, and the five that remain must finish from each other.
 
-The seed leaves when it has uploaded one and a half copies and every piece is out. Five peers that ask one slow seed at the same time
-fetch some pieces twice before they hear of each other's, so the second comes after the first: at about two copies. Ours are then
-nearly done; the two libtorrents, slowed down until then, have a third.
+The seed leaves when it has uploaded one and a half copies and every piece is out. Five peers that ask one slow seed at once fetch
+some pieces twice before they hear of each other's, so the second comes after the first: at about two copies. Ours are then nearly
+done; the two libtorrents, slowed down until then, have a third.
 """
 
 from __future__ import annotations
