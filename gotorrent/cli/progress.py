@@ -71,7 +71,8 @@ def describe(torrent: TorrentSnapshot) -> str:
         parts.append(f"{duration(torrent.eta)} left")
     elif not torrent.left:
         parts.append(f"{size(torrent.uploaded)} given")
-    return ", ".join(parts) + (f"; {torrent.waiting_for}" if torrent.waiting_for else "")
+    waiting = torrent.waiting_for.removeprefix("complete; ")
+    return ", ".join(parts) + (f"; {waiting}" if waiting else "")
 
 
 @dataclasses.dataclass
@@ -193,8 +194,7 @@ class BarReporter(LineReporter):
         if bar is None:
             bar = self._bars[key] = new_bar(self.output, torrent.total)
         bar.total, bar.n = torrent.total, round(_done(torrent) * torrent.total)
-        bar.set_description_str(printable(_short(torrent.name)), refresh=False)
-        bar.set_postfix_str(printable(describe(torrent)), refresh=True)
+        bar.set_description_str(printable(f"{_short(torrent.name)}: {describe(torrent)}"), refresh=True)
 
 
 def _without_errors(snapshot: SessionSnapshot) -> SessionSnapshot:
@@ -242,7 +242,7 @@ def new_bar(output: Output, total: int) -> Any:
 
     tqdm.tqdm.monitor_interval = 0
     tqdm.tqdm.set_lock(threading.RLock())
-    form = "{desc} {bar:16} {postfix}"
+    form = "{bar:16} {desc}"
     return tqdm.tqdm(total=total, file=output.stream, bar_format=form, dynamic_ncols=True, leave=True, miniters=1, mininterval=0)
 
 
@@ -291,8 +291,7 @@ class HashBar:
         if self._bar is None:
             self._bar = new_bar(self._output, total)
         self._bar.n = done
-        self._bar.set_description_str("hashing", refresh=False)
-        self._bar.set_postfix_str(f"{percent(done / total)} of {size(total)}", refresh=True)
+        self._bar.set_description_str(f"hashing, {percent(done / total)} of {size(total)}", refresh=True)
 
     def close(self) -> None:
         """Give the terminal back."""
