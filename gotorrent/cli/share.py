@@ -135,6 +135,8 @@ def _web_ui(client: Client, wanted: bool, given: int | None, default: int) -> It
         except PortBusyError:
             if given is not None or number == last:
                 raise
+        except OSError as error:
+            raise UsageError(f"the web UI cannot have port {number}: {error.strerror}; choose another with -ui-port") from None
     if given is None and server.port != default:
         client.notices.append(f"port {default} is busy, the web UI is on {server.port}")
     try:

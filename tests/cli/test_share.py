@@ -25,6 +25,7 @@ from gotorrent.metainfo.create import CreateOptions, create
 from gotorrent.session.snapshot import SessionSnapshot, TorrentSnapshot
 from tests.cli.snapshots import HandClock, seeding, session, torrent
 from tests.waiting import wait_until
+from web_ui.client_app import UiServer
 from web_ui.tracker_server import TrackerServer
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +128,14 @@ class TestWebUi:
                 assert self.client.notices == [f"port {port} is busy, the web UI is on {url.rpartition(':')[2]}"]
             with pytest.raises(PortBusyError), share._web_ui(self.client, True, port, 3000):
                 pass
+
+    def test_a_port_that_the_system_refuses_is_one_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(server: UiServer) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(UiServer, "start", refuse)
+        with pytest.raises(UsageError, match="cannot have port 80: Permission denied"), share._web_ui(self.client, True, 80, 3000):
+            pass
 
     def test_without_it_there_is_no_address(self) -> None:
         with share._web_ui(self.client, False, None, 3000) as url:
