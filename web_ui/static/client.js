@@ -8,7 +8,6 @@ const NEWS_MS = 4000; // a screen reader hears changes at most this often
 const API = "/api/v1";
 const TOKEN = "X-GoTorrent-Token";
 
-const $ = (id) => document.getElementById(id);
 const byName = new Intl.Collator(undefined, {numeric: true, sensitivity: "base"});
 const cards = new Map(); // info-hash -> Card
 const dismissed = new Set(); // notices that were read
