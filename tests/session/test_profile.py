@@ -58,9 +58,9 @@ def test_a_folder_that_was_named_is_used(tmp_path: Path, home: Path) -> None:
 
 def test_a_named_folder_that_another_process_uses_is_refused(tmp_path: Path) -> None:
     with other_process(tmp_path / "p"):
-        with pytest.raises(UsageError, match=r"/p is in use by another client: stop that one, or use another -profile"):
-            with open_profile(tmp_path / "p"):
-                pytest.fail("two clients in one profile")
+        words = r"/p is in use by another client: stop that one, or use another -profile"
+        with pytest.raises(UsageError, match=words), open_profile(tmp_path / "p"):
+            pytest.fail("two clients in one profile")
         with open_profile(tmp_path / "q"):
             pass
 
@@ -105,9 +105,9 @@ def test_a_separate_client_needs_no_lock_and_no_notice(home: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(WriteError, match=r"cannot use the folder .*file.* for the client's state: .*; use -profile") as caught:
-            with open_profile(path):
-                pass
+        words = r"cannot use the folder .*file.* for the client's state: .*; use -profile"
+        with pytest.raises(WriteError, match=words) as caught, open_profile(path):
+            pytest.fail("a profile below a file")
         assert caught.value.exit_code == 5
 
 
@@ -119,9 +119,9 @@ def test_a_file_system_without_locks_is_not_another_client(tmp_path: Path, monke
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(WriteError, match="No locks available; use -profile with a folder on a local disk"):
-        with open_profile(tmp_path / "p"):
-            pass
+    words = "No locks available; use -profile with a folder on a local disk"
+    with pytest.raises(WriteError, match=words), open_profile(tmp_path / "p"):
+        pytest.fail("a profile without a lock")
 
 
 @pytest.mark.parametrize(
