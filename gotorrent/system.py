@@ -12,8 +12,10 @@ import select
 import socket
 import struct
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 PORTABLE = not (hasattr(socket, "MSG_DONTWAIT") and hasattr(os, "preadv") and sys.platform == "linux")
 
@@ -156,6 +158,22 @@ def fsync_folder(path: str | os.PathLike[str]) -> None:
         pass
     finally:
         os.close(fd)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, readable by its owner alone, so that a crash leaves the old or the new, never a part. OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    fsync_folder(path.parent)
 
 
 def allow_descriptors(wanted: int) -> int:

@@ -15,15 +15,14 @@ import base64
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gotorrent import system
 from gotorrent.errors import PeerError, ReadError, WriteError
 from gotorrent.metainfo.metainfo import InfoHash, Metainfo
 from gotorrent.storage.check import FileStat
+from gotorrent.system import write_atomically
 from gotorrent.wire.bitfield import Bitfield
 
 VERSION = 1
@@ -98,19 +97,3 @@ class ResumeFile:
         files = [None if file is None else FileStat(int(file[0]), int(file[1])) for file in data["files"]]
         made = {index for index in data["made"] if isinstance(index, int) and 0 <= index < self._file_count}
         return ResumeState(have, files, made, data["clean"] is True, int(data["uploaded"]), int(data["downloaded"]))
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` so that a crash leaves the old or the new, never a part. OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    system.fsync_folder(path.parent)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from gotorrent.errors import ReadError, WriteError
 from gotorrent.storage import resume
 from gotorrent.storage.check import FileStat
-from gotorrent.storage.resume import ResumeFile, ResumeState, write_atomically
+from gotorrent.storage.resume import ResumeFile, ResumeState
+from gotorrent.system import write_atomically
 from gotorrent.wire.bitfield import Bitfield
 from tests.storage.content import folder, single
 
