@@ -1,26 +1,25 @@
-"""What a tracker remembers for its page besides the swarms: how busy it was, what just happened, which torrents are large.
+"""What a tracker remembers for its page besides the swarms: how busy it was, and which torrents are large. No BEP rules it.
 
-No BEP rules it. Everything is bounded, whatever peers send: a ring of points, a ring of events, a few candidates for the largest
-torrents, found without ever looking at all of them. Times are seconds of one monotonic clock, given by the caller. What peers sent
-is kept as bytes here; who shows it makes text of it.
+Both are bounded, whatever peers send: a ring of points, and a few candidates for the largest torrents, found without ever looking
+at all of them. Times are seconds of one monotonic clock, given by the caller.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from gotorrent.metainfo.metainfo import InfoHash
+from gotorrent.tracker.counters import HTTP4, HTTP6, UDP4, UDP6
+from gotorrent.tracker.store import Store, Torrent
 
 STEP = 5.0  # seconds between two points of the history: an announce interval of 60 s is still seen as a wave
 POINTS = 121  # ten minutes, both ends included
-EVENTS = 50  # kept; a page shows fewer
-CANDIDATES = 32  # torrents that may be among the largest; half as many are kept when they become too many
-
-STARTED, COMPLETED, STOPPED, UNREACHABLE = "started", "completed", "stopped", "unreachable"
+CANDIDATES = 32  # torrents remembered as large ones between two looks
+LOOKED_AT = 200  # torrents that announced last, each time somebody wants to know the largest
+FRESH = 2.0  # seconds for which the largest torrents are not looked for again
 
 
 class Point(NamedTuple):
@@ -32,98 +31,54 @@ class Point(NamedTuple):
 
 
 class History:
-    """Announces per second over the last ten minutes, from counters that only grow. For one writer; readers may be many."""
+    """Announces per second over the last ten minutes, from counters that only grow. Any thread may record and read."""
 
     def __init__(self, step: float = STEP, points: int = POINTS) -> None:
         self._step = step
         self._seen: deque[tuple[float, int, int]] = deque(maxlen=points)
+        self._lock = threading.Lock()
 
-    def record(self, now: float, http: int, udp: int) -> None:
-        """Take note of both counters; call it as often as you like, one call per step is kept."""
-        if not self._seen or now >= self._seen[-1][0] + self._step:
-            self._seen.append((now, http, udp))
+    def record(self, now: float, announces: Sequence[int]) -> None:
+        """Take note of the counters of all doors (`counters.HTTP4` ...); call it as often as you like, one per step is kept."""
+        with self._lock:
+            if not self._seen or now >= self._seen[-1][0] + self._step:
+                self._seen.append((now, announces[HTTP4] + announces[HTTP6], announces[UDP4] + announces[UDP6]))
 
     def points(self, now: float) -> list[Point]:
-        """The steps recorded so far, oldest first; the mean of a longer one when nobody recorded in between."""
-        seen = list(self._seen)
+        """The steps recorded so far, oldest first; one longer step with its mean where nobody recorded in between."""
+        with self._lock:
+            seen = list(self._seen)
         return [
             Point(now - end, (http - old_http) / (end - start), (udp - old_udp) / (end - start))
             for (start, old_http, old_udp), (end, http, udp) in pairwise(seen)
         ]
 
 
-class Event(NamedTuple):
-    """Something that happened to one peer of one torrent. `peer` is compact, `peer_id` is 20 bytes of the peer's own choice."""
-
-    at: float
-    kind: str
-    info_hash: InfoHash
-    peer: bytes
-    peer_id: bytes
-    seed: bool
-    udp: bool
-
-
-class Events:
-    """The last things that happened."""
-
-    def __init__(self, size: int = EVENTS) -> None:
-        self._ring: deque[Event] = deque(maxlen=size)
-
-    def add(self, event: Event) -> None:
-        """Keep `event` and forget the oldest one."""
-        self._ring.append(event)
-
-    def latest(self, count: int) -> list[Event]:
-        """At most `count` events, newest first."""
-        return list(self._ring)[: -count - 1 : -1]
-
-
-class Row(NamedTuple):
-    """One torrent in numbers (BEP 48)."""
-
-    info_hash: InfoHash
-    seeds: int
-    downloaded: int
-    leechers: int
-
-
 class Largest:
-    """The torrents with most peers among those that announces offer; exact as long as each torrent announces now and then."""
+    """The torrents with most peers among those that were offered. Large ones announce most, so a look at the last ones finds them.
+
+    The answer is that of one look every `FRESH` seconds, however many ask.
+    """
 
     def __init__(self, candidates: int = CANDIDATES) -> None:
         self._limit = candidates
         self._lock = threading.Lock()
-        self._sizes: dict[InfoHash, int] = {}
-        self._bar = 0  # no smaller torrent becomes a candidate
+        self._known: list[Torrent] = []
+        self._looked: float | None = None
 
-    def offer(self, info_hash: InfoHash, size: int) -> None:
-        """An announce of this torrent found `size` peers in it. Nearly always this returns at once."""
-        if size <= self._bar or info_hash in self._sizes:
-            return
+    def torrents(self, store: Store, count: int, now: float) -> list[Torrent]:
+        """At most `count` torrents, largest first, with their numbers of this moment. Asks `store` twice at most."""
         with self._lock:
-            self._sizes[info_hash] = size
-            if len(self._sizes) > self._limit:
-                kept = sorted(self._sizes, key=self._sizes.__getitem__, reverse=True)[: self._limit // 2]
-                self._sizes = {each: self._sizes[each] for each in kept}
-                self._bar = self._sizes[kept[-1]]
+            if self._looked is None or now >= self._looked + FRESH:
+                self._looked = now
+                self._look(store)
+            return self._known[:count]
 
-    def rows(self, count: int, scrape: Callable[[Sequence[InfoHash]], Sequence[tuple[int, int, int]]]) -> list[Row]:
-        """At most `count` torrents, largest first, measured now by `scrape` (seeds, downloads, leechers of each).
-
-        Empty ones are dropped, and the bar sinks with those that shrank.
-        """
-        hashes = list(self._sizes)
-        rows = [Row(each, *counts) for each, counts in zip(hashes, scrape(hashes), strict=True)]
-        rows.sort(key=lambda row: (row.seeds + row.leechers, row.info_hash), reverse=True)
-        with self._lock:
-            for row in rows:
-                if row.seeds + row.leechers:
-                    self._sizes[row.info_hash] = row.seeds + row.leechers
-                else:
-                    self._sizes.pop(row.info_hash, None)
-            if len(self._sizes) < self._limit // 2:
-                self._bar = 0
-            elif self._bar:
-                self._bar = min(self._bar, *self._sizes.values())
-        return [row for row in rows[:count] if row.seeds + row.leechers]
+    def _look(self, store: Store) -> None:
+        recent = {each.info_hash: each for each in store.torrents(LOOKED_AT)}
+        old = [each.info_hash for each in self._known if each.info_hash not in recent]
+        for info_hash, (seeds, downloaded, leechers) in zip(old, store.scrape(old) if old else [], strict=True):
+            recent[info_hash] = Torrent(info_hash, seeds, leechers, downloaded)
+        alive = [each for each in recent.values() if each.seeds + each.leechers]
+        alive.sort(key=lambda each: (each.seeds + each.leechers, each.info_hash), reverse=True)
+        self._known = alive[: self._limit]

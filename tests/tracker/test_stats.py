@@ -1,92 +1,97 @@
-"""What the tracker remembers for its page: rates from counters, the last events, the largest torrents."""
+"""What the tracker remembers for its page: rates from counters, and the largest torrents."""
 
 from __future__ import annotations
 
-from random import Random
-
-from gotorrent.metainfo.metainfo import InfoHash
-from gotorrent.tracker.stats import COMPLETED, STARTED, Event, Events, History, Largest, Point, Row
-
-
-def torrent(number: int) -> InfoHash:
-    return InfoHash(number.to_bytes(20, "big"))
+from gotorrent.tracker.stats import CANDIDATES, FRESH, LOOKED_AT, History, Largest, Point
+from gotorrent.tracker.store import Torrent
 
 
 class TestHistory:
-    def test_rates_are_differences_per_second(self):
+    def test_rates_are_differences_per_second_of_both_families_together(self):
         history = History(step=5)
-        for now, http, udp in [(100, 0, 10), (105, 50, 10), (110, 50, 60)]:
-            history.record(now, http, udp)
+        for now, announces in [(100, (0, 0, 10, 0)), (105, (20, 30, 10, 0)), (110, (20, 30, 20, 40))]:
+            history.record(now, announces)
         assert history.points(112) == [Point(7, 10, 0), Point(2, 0, 10)]
 
     def test_nothing_is_known_before_the_first_step_has_passed(self):
         history = History(step=5)
         assert history.points(0) == []
-        history.record(0, 7, 7)
-        history.record(4.9, 9, 9)
+        history.record(0, (7, 7, 7, 7))
+        history.record(4.9, (9, 9, 9, 9))
         assert history.points(4.9) == []
 
     def test_what_comes_more_often_than_a_step_is_not_kept(self):
         history = History(step=5)
         for tick in range(21):
-            history.record(tick / 2, tick, 0)
+            history.record(tick / 2, (tick, 0, 0, 0))
         assert history.points(10) == [Point(5, 2, 0), Point(0, 2, 0)]
 
     def test_a_gap_is_one_long_step(self):
         history = History(step=5)
-        history.record(0, 0, 0)
-        history.record(50, 100, 50)
+        history.record(0, (0, 0, 0, 0))
+        history.record(50, (100, 0, 50, 0))
         assert history.points(50) == [Point(0, 2, 1)]
 
     def test_the_oldest_are_forgotten(self):
         history = History(step=1, points=4)
         for now in range(1000):
-            history.record(now, now, 0)
+            history.record(now, (now, 0, 0, 0))
         assert [point.age for point in history.points(999)] == [2, 1, 0]
 
 
-def test_events_are_a_bounded_ring_newest_first():
-    events = Events(size=3)
-    assert events.latest(5) == []
-    for at in range(10):
-        events.add(Event(at, STARTED if at % 2 else COMPLETED, torrent(at), b"", b"", False, False))
-    assert [event.at for event in events.latest(5)] == [9, 8, 7]
-    assert [event.at for event in events.latest(2)] == [9, 8]
-    assert events.latest(0) == []
+class FakeStore:
+    """Torrents of given sizes; the ones announced last are set by hand."""
+
+    def __init__(self, sizes):
+        self.sizes = sizes
+        self.last = list(sizes)
+        self.asked = 0
+
+    def torrents(self, limit):
+        self.asked += 1
+        assert limit == LOOKED_AT
+        return [Torrent(each, 1, self.sizes[each] - 1, 7) for each in self.last[:limit] if self.sizes[each]]
+
+    def scrape(self, info_hashes):
+        return [(1, 7, self.sizes[each] - 1) if self.sizes[each] else (0, 7, 0) for each in info_hashes]
+
+
+def torrent(number):
+    return number.to_bytes(20, "big")
 
 
 class TestLargest:
-    def test_the_largest_of_many_are_found_however_they_grow(self):
-        sizes = {torrent(number): number // 3 for number in range(1, 1000)}
-        largest = Largest(candidates=32)
-        announces = [info_hash for info_hash, size in sizes.items() for _ in range(size)]
-        Random(1).shuffle(announces)
-        now: dict[InfoHash, int] = {}
-        for info_hash in announces:
-            now[info_hash] = now.get(info_hash, 0) + 1
-            largest.offer(info_hash, now[info_hash])
-            assert len(largest._sizes) <= 32
-        for info_hash in sizes:  # a round in which each torrent announces once more
-            largest.offer(info_hash, sizes[info_hash])
-        rows = largest.rows(10, lambda hashes: [(1, 7, sizes[each] - 1) for each in hashes])
-        assert rows[0] == Row(torrent(999), 1, 7, 332)
-        assert [row.seeds + row.leechers for row in rows] == sorted(sizes.values(), reverse=True)[:10]
+    def test_the_largest_come_first_with_their_numbers_of_now(self):
+        store = FakeStore({torrent(number): number for number in range(1, 100)})
+        largest = Largest()
+        assert largest.torrents(store, 2, 0) == [Torrent(torrent(99), 1, 98, 7), Torrent(torrent(98), 1, 97, 7)]
+        store.sizes[torrent(1)] = 1000
+        assert largest.torrents(store, 1, FRESH) == [Torrent(torrent(1), 1, 999, 7)]
 
-    def test_those_that_shrank_make_room(self):
-        sizes = {torrent(number): 100 for number in range(8)}
-        largest = Largest(candidates=4)
+    def test_a_large_one_is_remembered_when_others_announced_after_it(self):
+        store = FakeStore({torrent(number): number for number in range(1, 2000)})
+        largest = Largest()
+        for now in range(10):  # each look sees other torrents
+            store.last = [torrent(number) for number in range(now * 199 + 1, now * 199 + 200)]
+            shown = largest.torrents(store, 10, now * FRESH)
+        assert [each.info_hash for each in shown] == [torrent(number) for number in range(1990, 1980, -1)]
+        store.last = [torrent(1)]
+        assert largest.torrents(store, 10, 100) == shown
+        assert len(largest._known) == CANDIDATES
 
-        def scrape(hashes):
-            return [(sizes[each], 0, 0) for each in hashes]
+    def test_an_empty_one_is_not_shown(self):
+        store = FakeStore({torrent(1): 5, torrent(2): 3})
+        largest = Largest()
+        assert len(largest.torrents(store, 10, 0)) == 2
+        store.sizes[torrent(1)] = 0
+        assert [each.info_hash for each in largest.torrents(store, 10, 10)] == [torrent(2)]
 
-        for info_hash, size in sizes.items():
-            largest.offer(info_hash, size)
-        assert len(largest.rows(10, scrape)) >= 2
-        sizes = dict.fromkeys(sizes, 0)
-        assert largest.rows(10, scrape) == []
-        sizes[torrent(7)] = 1
-        largest.offer(torrent(7), 1)
-        assert [row.info_hash for row in largest.rows(10, scrape)] == [torrent(7)]
+    def test_many_who_ask_cost_one_look(self):
+        store = FakeStore({torrent(1): 5})
+        largest = Largest()
+        for _ in range(100):
+            largest.torrents(store, 10, 7.0)
+        assert store.asked == 1
 
-    def test_nothing_was_offered(self):
-        assert Largest().rows(10, lambda hashes: [(0, 0, 0) for _ in hashes]) == []
+    def test_nothing_is_there(self):
+        assert Largest().torrents(FakeStore({}), 10, 0) == []
