@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from gotorrent.errors import ReadError, WriteError
 from gotorrent.storage import resume
 from gotorrent.storage.check import FileStat
 from gotorrent.storage.resume import ResumeFile, ResumeState
-from gotorrent.system import write_atomically
 from gotorrent.wire.bitfield import Bitfield
 from tests.storage.content import folder, single
 
@@ -158,17 +156,3 @@ def test_a_profile_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     assert file.load() is None
     with pytest.raises(WriteError, match=r"cannot remember the state of this torrent in .*: Not a directory"):
         file.save(state())
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "sub" / "state"
-    write_atomically(path, b"old")
-
-    def fail(fd: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(path.parent.iterdir()) == [path]
