@@ -284,12 +284,15 @@ class Torrent:
 
     def _dial_some(self, now: float) -> None:
         room = self.config.max_peers_per_torrent - len(self._peers) - self._dialling
-        for address in self.pool.due(now, max(0, room)):
-            if not self._around.half_open.acquire(blocking=False):
-                self.pool.ended(address, now, worked=True)
-                continue
-            with self._lock:
-                self._dialling += 1
+        permits = 0
+        while permits < room and self._around.half_open.acquire(blocking=False):
+            permits += 1
+        addresses = self.pool.due(now, permits)
+        for _ in range(permits - len(addresses)):
+            self._around.half_open.release()
+        with self._lock:
+            self._dialling += len(addresses)
+        for address in addresses:
             if not self._begin_thread(partial(self._dial, address), "peer"):
                 self._dialled()
                 self.pool.ended(address, now, worked=False)
