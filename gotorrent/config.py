@@ -83,6 +83,35 @@ class TrackerConfig:
     )
     threads: int = _setting(8, "threads that answer HTTP requests", 1, 256)
     connections: int = _setting(1000, "HTTP connections open at the same time", 10, 100_000)
+    connections_per_address: int = _setting(
+        64,
+        "HTTP connections of one address, or IPv6 /64, at the same time; loopback and trusted_networks have no limit",
+        1,
+        100_000,
+    )
+    rate_limit: float = _setting(
+        20.0, "announces and scrapes a second that one address, or IPv6 /64, may make in the long run; 0 = no limit", 0, 1_000_000
+    )
+    rate_burst: int = _setting(400, "announces and scrapes that one address may make at once", 1, 1_000_000)
+    trusted_networks: str = _setting(
+        "", 'addresses without those two limits, as "10.0.0.0/8, fd00::/8, private": a class behind one router, say'
+    )
+    trusted_proxies: str = _setting(
+        "", 'reverse proxies whose X-Forwarded-For is believed, as "127.0.0.1, ::1"; unix = those on a Unix socket'
+    )
+    believe_ip: bool = _setting(
+        False, "take the address that a client on a private network gives in ip= for its own; whoever does so is believed"
+    )
+    dial_back: bool = _setting(True, "connect once to each peer on a private address, and warn it when that fails; nothing is sent")
+    allow_file: str = _setting("", 'file of info-hashes, 40 hex digits a line, that alone are served; "" = all')
+    deny_file: str = _setting("", 'file of info-hashes that are not served; "" = none')
+    passkey_file: str = _setting(
+        "", 'file of passkeys, written by tracker.py -passkey; with one, only announce URLs that end in a key work; "" = open'
+    )
+    state_file: str = _setting(
+        "", 'file that keeps the counts of completed downloads over a restart; "" = in your state folder, "none" = not kept'
+    )
+    store: str = _setting("memory", "where peers are kept: memory, or redis://host:port/db to share them with other trackers")
 
 
 @dataclass(frozen=True)

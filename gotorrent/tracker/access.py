@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from gotorrent.errors import ConfigError, TrackerError, UsageError, WriteError
+from gotorrent.errors import ConfigError, UsageError, WriteError
 from gotorrent.metainfo.metainfo import InfoHash
 from gotorrent.system import write_atomically
 
@@ -118,9 +118,9 @@ def read_keys(path: Path) -> dict[str, Person]:
     return people
 
 
-def key_digest(key: str) -> str:
+def key_digest(key: bytes) -> str:
     """What is kept of a passkey."""
-    return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(key).hexdigest()
 
 
 def add_key(path: Path, name: str, today: str) -> str:
@@ -134,14 +134,16 @@ def add_key(path: Path, name: str, today: str) -> str:
     if any(person.name == name for person in people.values()):
         raise UsageError(f"{name} has a passkey already: revoke it first, or choose another name")
     key = secrets.token_hex(KEY_DIGITS // 2)
-    _write_keys(path, [*people.values(), Person(key_digest(key), today, name)])
+    _write_keys(path, [*people.values(), Person(key_digest(key.encode()), today, name)])
     return key
 
 
 def revoke_key(path: Path, key_or_name: str) -> Person:
     """Take a passkey out of the file, named by itself or by its holder. Raises `UsageError` when there is none, `WriteError`."""
     people = read_keys(path)
-    wanted = people.get(key_digest(key_or_name)) or next((one for one in people.values() if one.name == key_or_name), None)
+    wanted = people.get(key_digest(key_or_name.encode(errors="surrogateescape"))) or next(
+        (one for one in people.values() if one.name == key_or_name), None
+    )
     if wanted is None:
         raise UsageError("there is no such passkey, nor anybody of that name; -passkey list shows all names")
     _write_keys(path, [person for person in people.values() if person != wanted])
@@ -171,22 +173,23 @@ class Access:
         """Is a passkey needed?"""
         return self._keys is not None
 
-    def refusal(self, info_hash: InfoHash) -> str:
-        """Why this torrent is not served; "" when it is."""
+    def refusal_of_torrent(self, info_hash: bytes) -> str | None:
+        """Why this torrent is not served; None when it is."""
         if self._allow is not None and info_hash not in self._allow.value:
             return "this tracker serves only torrents on its list, and this one is not"
         if self._deny is not None and info_hash in self._deny.value:
             return "this tracker does not serve this torrent: its operator has excluded it"
-        return ""
+        return None
 
-    def check_key(self, key: str) -> None:
-        """Raises `TrackerError` unless `key` ("" when none was sent) may ask here. An open tracker ignores keys."""
+    def refusal_of_key(self, key: bytes) -> str | None:
+        """Why `key` (`b""` when none was sent) may not ask here; None when it may. An open tracker ignores keys."""
         if self._keys is None:
-            return
+            return None
         if not key:
-            raise TrackerError("this tracker is private: use the announce URL with your own key, /announce/KEY")
+            return "this tracker is private: use the announce URL with your own key, /announce/KEY"
         if key_digest(key) not in self._keys.value:
-            raise TrackerError("this tracker does not know your key, or no longer: ask its operator for a new announce URL")
+            return "this tracker does not know your key, or no longer: ask its operator for a new announce URL"
+        return None
 
     def refresh(self, force: bool = False) -> list[str]:
         """Read again what has changed, or everything; a sentence for each file that was read or is broken."""

@@ -69,6 +69,16 @@ class DialBack:
                 self._waiting.put(peer)
             return verdict
 
+    def warning(self, info_hash: bytes, peer: bytes, now: float) -> str | None:
+        """What the peer is told when it was dialled in vain (`tracker.Watch`)."""
+        if self.reachable(peer) is not False:
+            return None
+        host, port = unpack_peer(peer)
+        return (
+            f"nobody could connect to {host} on port {port}, not even this tracker: "
+            "allow GoTorrent, or your torrent client, in that computer's firewall"
+        )
+
     def forget(self, peer: bytes) -> None:
         """The peer has left: it no longer counts as unreachable."""
         with self._lock:

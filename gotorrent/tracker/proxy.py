@@ -16,42 +16,38 @@ MAX_HOPS = 32  # entries of the header that are looked at
 _MAX_ENTRY = 64  # characters; an IPv6 address with brackets and a port has 53
 
 
-def real_source(connected: str, forwarded: str, proxies: Networks) -> str:
-    """The address a request comes from.
+class ReverseProxies:
+    """The proxies whose word counts. A source is a packed address; `b""` is a Unix socket, which has none."""
 
-    `connected` is the other end of the connection ("" on a Unix socket), `forwarded` the value of `X-Forwarded-For`, several of
-    them joined by commas. Raises `TrackerError` when a configured proxy does not say for whom it asks.
-    """
-    if not is_proxy(connected, proxies):
-        return connected
-    named = ""
-    for entry in reversed(forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:] if forwarded else []):
-        named = _address(entry.strip(" \t"))
-        if not is_proxy(named, proxies):
-            return named
-    if named:
-        return named  # every hop is ours, so this one asks for itself
-    raise TrackerError(
-        "the tracker's reverse proxy does not say for whom it asks: its operator must let it send the header X-Forwarded-For"
-    )
+    __slots__ = ("_networks",)
 
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
 
-def is_proxy(host: str, proxies: Networks) -> bool:
-    """Is `host` ("" for a Unix socket) one of the proxies that we believe?"""
-    if not proxies:
-        return False
-    try:
-        return proxies.unix if _is_unix(host) else pack_host(host) in proxies
-    except CompactError:
-        return False
+    def __contains__(self, source: object) -> bool:
+        if not source:
+            return self._networks.unix
+        return isinstance(source, bytes) and source in self._networks
 
+    def client(self, source: bytes, forwarded_for: str) -> bytes:
+        """Packed address of who asked `source`, by the value of its `X-Forwarded-For` (several headers joined by commas).
 
-def _is_unix(host: str) -> bool:
-    """What WSGI servers say instead of an address on a Unix socket."""
-    return host in ("", "localhost") or host.startswith("unix:")
+        A source that is no proxy of ours asks for itself. Raises `TrackerError` when a proxy of ours does not say who asks.
+        """
+        if source not in self:
+            return source
+        for entry in reversed(forwarded_for.rsplit(",", MAX_HOPS)[-MAX_HOPS:] if forwarded_for else []):
+            source = _address(entry.strip(" \t"))
+            if source not in self:
+                return source
+        if not forwarded_for:
+            raise TrackerError(
+                "the tracker's reverse proxy does not say for whom it asks: its operator must let it send X-Forwarded-For"
+            )
+        return source  # every hop is ours, so the first of them asks for itself
 
 
-def _address(entry: str) -> str:
+def _address(entry: str) -> bytes:
     """The address in one entry: `192.0.2.1`, `192.0.2.1:5000`, `2001:db8::1`, `[2001:db8::1]:5000`, each perhaps quoted."""
     text = entry[1:-1] if len(entry) > 1 and entry[0] == entry[-1] == '"' else entry
     if text.startswith("["):
@@ -61,9 +57,8 @@ def _address(entry: str) -> str:
     try:
         if len(text) > _MAX_ENTRY:
             raise CompactError("too long")
-        pack_host(text)
+        return pack_host(text)
     except CompactError:
         raise TrackerError(
             "the tracker's reverse proxy sends an X-Forwarded-For in which no address can be read: its operator must set it up"
         ) from None
-    return text
