@@ -128,7 +128,11 @@ def test_more_strangers_than_allowed_are_closed_at_once(monkeypatch: pytest.Monk
     port.close()
 
 
-def test_a_system_without_threads_costs_connections_not_the_port(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_threads_costs_connections_not_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_GREETING", 2)
+    port = Port()
+    port.listener.start(0, move=False)
+
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -140,6 +144,7 @@ def test_a_system_without_threads_costs_connections_not_the_port(port: Port, mon
     with dial(port.listener.port) as sock:
         sock.sendall(handshake.encode(KNOWN, THEIR_ID))
         assert read_all(sock) == b"hello"
+    port.close()
 
 
 def test_an_accept_that_fails_is_tried_again(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def test_a_folder_travels_from_a_seed_to_a_leecher_on_one_machine(tmp_path: Path
         assert wait_for(seed, "seeding").exit_code == 0
         leecher.add(FOLDER, tmp_path / "got", peers=[here(seed)])
         wait_for(leecher, "seeding")
-        wait_until(lambda: only(seed).uploaded == FOLDER.layout.total, what="all that was sent is counted")
+        wait_until(lambda: only(seed).uploaded == only(leecher).downloaded == FOLDER.layout.total, what="every byte is counted")
         got = only(leecher)
     assert tree(tmp_path / "got" / "Übung 1") == PARTS
     assert got.downloaded == got.total == sum(map(len, PARTS.values())) + 77
@@ -93,7 +93,7 @@ def test_good_pieces_on_disk_are_not_fetched_again(tmp_path: Path) -> None:
         wait_for(seed, "seeding")
         leecher.add(FILE, tmp_path / "got", peers=[here(seed)])
         wait_for(leecher, "seeding")
-        assert only(leecher).downloaded == 10 * PIECE + 100
+        wait_until(lambda: only(leecher).downloaded == 10 * PIECE + 100)
     assert tree(tmp_path / "got") == {"talk.pdf": DATA}
 
 
@@ -295,9 +295,9 @@ def test_stop_wakes_a_timer_that_is_just_clearing_its_event(tmp_path: Path) -> N
     real_clear, stopper, entered = session._woken.clear, threading.Thread(target=session.stop), threading.Event()
 
     def clear() -> None:
-        if not entered.is_set():
-            entered.set()
+        if not stopper.ident:
             stopper.start()
+            entered.set()
             wait_until(lambda: session._stopping and session._woken.is_set())
         real_clear()
 
