@@ -86,7 +86,7 @@ def _tracker(status: TrackerStatus, now: float) -> TrackerSnapshot:
     words = {
         "waiting": "not asked yet",
         "announcing": "waiting for an answer",
-        "working": f"working, {status.peers} peers",
+        "working": f"working, {status.peers} peer{'' if status.peers == 1 else 's'}",
         "failed": status.last_error,
         "unsupported": status.last_error,
     }[status.state]

@@ -91,19 +91,24 @@ class Session:
     def add(self, metainfo: Metainfo, data_dir: Path, *, force: bool = False, peers: Sequence[tuple[str, int]] = ()) -> InfoHash:
         """Work on this torrent; its content is, or will be, below `data_dir`. Looks at the disk in a thread of its own.
 
-        The same torrent in the same folder again changes nothing; in another folder it is a UsageError, also after `stop`.
+        The same torrent in the same folder again only gives it more `peers`; in another folder, or after `stop`, it is a
+        UsageError. A torrent that ended in an error is tried anew.
         """
         with self._lock:
             if self._stopping:
                 raise UsageError("the client is stopping")
             known = self._torrents.get(metainfo.info_hash)
-            if known:
+            if known and known.state != "error":
                 if known.content.folder.resolve() != data_dir.resolve():
                     raise UsageError(f"{metainfo.name} is here already, in {known.content.folder}")
                 known.found_peers(list(peers), "the person")
                 return metainfo.info_hash
             torrent = Torrent(metainfo, data_dir, self._around, force=force, peers=peers)
             self._torrents[metainfo.info_hash] = torrent
+        if known:
+            if self._announcer:
+                self._announcer.remove(metainfo.info_hash)
+            known.join(STOP_PEERS)
         torrent.start()
         return metainfo.info_hash
 
@@ -170,19 +175,22 @@ class Session:
             self._announcer.completed(info_hash)
 
     def _run_timer(self) -> None:
-        withdrawn: set[bytes] = set()
+        withdrawn: set[Torrent] = set()
         while True:
             self._woken.clear()  # before the look at `_stopping`: `stop` sets that first, then wakes us
             if self._stopping:
                 return
             now = self._clock.monotonic()
             due = float("inf")
-            for torrent in self._all_torrents():
+            torrents = self._all_torrents()
+            withdrawn.intersection_update(torrents)
+            for torrent in torrents:
                 try:
                     due = min(due, torrent.tick(now))
                 except Exception:
                     _log.exception("timer of %s", torrent.metainfo.name)
-                if torrent.state == "error" and torrent.info_hash not in withdrawn and self._announcer:
-                    withdrawn.add(torrent.info_hash)
-                    self._announcer.remove(torrent.info_hash)
+                if torrent.state == "error" and torrent not in withdrawn:
+                    withdrawn.add(torrent)
+                    if self._announcer and self._find(torrent.info_hash) is torrent:  # not one that is tried anew
+                        self._announcer.remove(torrent.info_hash)
             self._woken.wait(None if due == float("inf") else max(0.0, due - self._clock.monotonic()))

@@ -150,6 +150,7 @@ def test_an_ipv6_peer_is_written_with_brackets() -> None:
         (status("waiting"), "not asked yet", 30.0),
         (status("announcing"), "waiting for an answer", 30.0),
         (status("working"), "working, 3 peers", 30.0),
+        (status("working", peers=1), "working, 1 peer", 30.0),
         (status("failed", last_error="answered 500", next_announce=NOW - 5), "answered 500", 0.0),
         (status("unsupported", last_error="UDP", next_announce=math.inf), "UDP", None),
         (status("working", warning="slow down"), "working, 3 peers; it says: slow down", 30.0),

@@ -196,6 +196,21 @@ def test_a_foreign_file_stops_its_torrent_alone(tmp_path: Path) -> None:
     assert (tmp_path / "d" / "talk.pdf").read_bytes() == b"my thesis"
 
 
+def test_a_torrent_that_failed_is_tried_anew(tmp_path: Path) -> None:
+    put(tmp_path / "seed", {"talk.pdf": DATA})
+    put(tmp_path / "got", {"talk.pdf": b"my thesis"})
+    with running(tmp_path / "p1") as seed, running(tmp_path / "p2") as leecher:
+        seed.add(FILE, tmp_path / "seed")
+        wait_for(seed, "seeding")
+        for _ in range(2):
+            leecher.add(FILE, tmp_path / "got", peers=[here(seed)])
+            wait_for(leecher, "error")
+        (tmp_path / "got" / "talk.pdf").rename(tmp_path / "got" / "thesis.pdf")
+        leecher.add(FILE, tmp_path / "got", peers=[here(seed)])
+        wait_for(leecher, "seeding")
+    assert tree(tmp_path / "got") == {"talk.pdf": DATA, "thesis.pdf": b"my thesis"}
+
+
 def test_a_bug_in_the_check_is_an_error_not_a_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("surprise")
