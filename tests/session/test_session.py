@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from gotorrent import system
 from gotorrent.config import ClientConfig
 from gotorrent.errors import PortBusyError, UsageError
 from gotorrent.metainfo.metainfo import Metainfo
 from gotorrent.session.session import Session
-from gotorrent.storage import check
+from gotorrent.storage import check, files
 from gotorrent.swarm import peer_pool, torrent
 from tests.session.engine import closed_port, deaf_port, full_port, only, running, wait_for
 from tests.storage.content import PIECE, folder, make_bytes, put, single, tree
@@ -60,7 +61,13 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 # --- from one client to another
 
 
-def test_a_folder_travels_from_a_seed_to_a_leecher_on_one_machine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("portable", [False, True], ids=["native", "portable"])
+def test_a_folder_travels_from_a_seed_to_a_leecher_on_one_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portable: bool
+) -> None:
+    if portable:
+        monkeypatch.setattr(system, "PORTABLE", True)
+        monkeypatch.setattr(files, "_NOFOLLOW", 0)
     put(tmp_path / "seed" / "Übung 1", PARTS)
     with running(tmp_path / "p1") as seed, running(tmp_path / "p2") as leecher:
         seed.add(FOLDER, tmp_path / "seed")
