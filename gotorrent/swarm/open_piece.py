@@ -26,7 +26,20 @@ class PeerLink(Protocol):
 class OpenPiece:
     """A piece in flight. `needed` maps begin to length of the blocks that are neither received nor being copied."""
 
-    __slots__ = ("alone", "asked", "claims", "contributors", "holders", "index", "needed", "owner", "shared", "size", "view")
+    __slots__ = (
+        "alone",
+        "asked",
+        "claims",
+        "contributors",
+        "holders",
+        "index",
+        "needed",
+        "owner",
+        "shared",
+        "size",
+        "vain",
+        "view",
+    )
 
     def __init__(self, index: int, size: int, blocks: Iterable[tuple[int, int]], buffer: bytearray) -> None:
         self.index = index
@@ -37,6 +50,7 @@ class OpenPiece:
         self.contributors: set[PeerLink] = set()
         self.alone = False  # one peer must deliver all of it, so that a bad piece has one culprit
         self.shared = False
+        self.vain = 0  # shared: how often a peer found nothing here to ask for
         self.claims = 0  # shared: blocks being copied right now
         self.asked: dict[int, int] = {}  # shared: begin -> how many peers have been asked for that block
         self.holders: list[PeerLink] = []  # shared: the peers that have been asked for blocks of it

@@ -29,7 +29,8 @@ from gotorrent.wire.messages import encode_bitfield, encode_have
 MISSING, IN_FLIGHT, TO_VERIFY, HAVE = range(4)
 
 MAX_ASKED = 2
-"""How many peers are asked for the same block when there is nothing else left to ask for."""
+"""How many peers are asked for the same block when there is nothing else left to ask for. One more each time that another peer
+looks for work in vain (about once a second), so that no number of silent peers keeps the last blocks."""
 
 MAX_DUPLICATES = 16
 """Most blocks of that kind that one peer is asked for at a time."""
@@ -181,6 +182,7 @@ class PieceManager:
             self._settle(peer, piece, asked, todo)
             piece.shared = True
             piece.asked = dict.fromkeys(asked, 1)
+            piece.vain = 0
             piece.holders = [peer]
             self._disown(piece)
 
@@ -345,7 +347,9 @@ class PieceManager:
     def _blocks_to_share(self, piece: OpenPiece, waiting: Mapping[int, int], blocks: int, endgame: bool) -> list[tuple[int, int]]:
         found = [(b, n) for b, n in piece.needed.items() if not piece.asked.get(b)][:blocks]
         if not found and endgame:
-            again = [(b, n) for b, n in piece.needed.items() if b not in waiting and piece.asked[b] < MAX_ASKED]
+            most = MAX_ASKED + piece.vain
+            again = [(b, n) for b, n in piece.needed.items() if b not in waiting and piece.asked[b] < most]
+            piece.vain += not again
             found = again[: min(blocks, MAX_DUPLICATES)]
         for begin, _ in found:
             piece.asked[begin] = piece.asked.get(begin, 0) + 1

@@ -217,6 +217,25 @@ def test_at_the_end_another_peer_asks_for_what_a_silent_one_owes() -> None:
     silent.arrive(*[silent.block(request) for request in owed])
 
 
+def test_no_number_of_silent_peers_keeps_the_last_blocks() -> None:
+    home = Home(pieces=1)
+    silent = [Talk(home) for _ in range(4)]
+    owed = silent[0].refill()
+    for _ in range(9):
+        for talk in silent:
+            talk.refill()
+            talk.obey()
+    assert all(talk.downloader.outstanding == len(owed) for talk in silent)
+    honest = Talk(home)
+    turns = 0
+    while not (asked := honest.refill()):
+        turns += 1
+        assert turns < 4
+    assert asked == owed
+    honest.arrive(*[honest.block(request) for request in owed])
+    assert home.manager.complete
+
+
 def test_both_deliver_the_same_blocks_and_each_is_copied_once() -> None:
     home = Home(pieces=1)
     one, two = Talk(home), Talk(home)

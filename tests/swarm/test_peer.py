@@ -76,6 +76,7 @@ def test_a_have_for_each_verified_piece_to_those_who_lack_it(world: World) -> No
     client = world.client(TORRENT)
     with _fake(client) as giver, _fake(client, 2) as watcher:
         watcher.have(0)
+        wait_until(lambda: any(peer.bits.count for peer in client.torrent.peers()))
         giver.bitfield()
         giver.unchoke()
         for _ in range(PIECES):

@@ -51,7 +51,7 @@ def test_one_seed_one_leecher(world: World) -> None:
     leech.finishes(DATA)
     assert leech.torrent.state == "seeding"
     wait_until(lambda: seed.torrent.uploaded == len(DATA))
-    assert leech.torrent.downloaded == len(DATA)
+    wait_until(lambda: leech.torrent.downloaded == len(DATA))
     assert leech.torrent.manager._spent == 0
 
 
@@ -150,7 +150,7 @@ def test_the_holder_of_the_last_pieces_dies_while_another_idles(world: World) ->
     ending.close(thread)
 
 
-@pytest.mark.parametrize("sent", [0, 1, 3, 4, 7])
+@pytest.mark.parametrize("sent", [0, 3, 4])
 def test_the_holder_of_the_last_pieces_falls_silent_while_another_idles(world: World, sent: int) -> None:
     """End game: nobody waits for the 60 s after which a silent peer's blocks are given to others."""
     ending = Ending(world, {3, 7})
