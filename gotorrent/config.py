@@ -75,7 +75,9 @@ class TrackerConfig:
     port: int = _setting(8080, "HTTP port; the tracker never moves to another one", 0, 65535)
     announce_interval: int = _setting(60, "seconds that a client should wait between two announces", 1, 86_400)
     min_interval: int = _setting(15, "seconds that a client must wait between two announces", 1, 86_400)
-    peer_timeout: int = _setting(180, "seconds after its last announce at which a peer is forgotten", 1, 864_000)
+    peer_timeout: int = _setting(
+        1800, "seconds after its last announce until a peer is forgotten; one and a half intervals if that is more", 1, 864_000
+    )
     numwant_default: int = _setting(50, "peers in an answer when the client does not say how many", 0, 200)
     numwant_max: int = _setting(200, "most peers in one answer", 1, 200)
     max_peers: int = _setting(

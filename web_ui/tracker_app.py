@@ -15,9 +15,11 @@ from werkzeug.exceptions import HTTPException
 
 from gotorrent import __version__
 from gotorrent.clock import Clock
+from gotorrent.errors import TrackerError
 from gotorrent.lan import lan_addresses
-from gotorrent.tracker.announce import announce, scrape
-from gotorrent.tracker.swarms import Swarms
+from gotorrent.tracker.announce import announce, failure, scrape
+from gotorrent.tracker.counters import HTTP4, HTTP6
+from gotorrent.tracker.tracker import Tracker, packed
 
 LOCAL_ADDRESS = "gotorrent.local_address"  # key in the WSGI environment: our side of the connection, set by tracker_server
 
@@ -34,7 +36,7 @@ _PAGE_HEADERS = {
 }
 
 
-def create_app(swarms: Swarms, clock: Clock, host: str = "") -> Flask:
+def create_app(tracker: Tracker, clock: Clock, host: str = "") -> Flask:
     """The WSGI application of one tracker that listens on `host` ("" = everywhere).
 
     The server that runs it puts its own address on each connection into `environ[LOCAL_ADDRESS]`.
@@ -42,23 +44,33 @@ def create_app(swarms: Swarms, clock: Clock, host: str = "") -> Flask:
     app = Flask(__name__, static_folder=None)
 
     @app.get("/announce")
-    def announce_route() -> Response | str:
+    @app.get("/announce/<path:key>")
+    def announce_route(key: str = "") -> Response | str:
         if request.method == "HEAD":
             return _plain(b"")
         if _person():
-            return _page(swarms, host)
-        query, source = request.query_string, request.remote_addr or ""
-        return _plain(announce(swarms, query, source, request.environ.get(LOCAL_ADDRESS, ""), clock.monotonic()))
+            return _page(tracker, host)
+        try:
+            source, door = _source(tracker)
+        except TrackerError as error:
+            return _plain(failure(str(error)))
+        local = packed(request.environ.get(LOCAL_ADDRESS, ""))
+        return _plain(announce(tracker, request.query_string, source, local, clock.monotonic(), door, key.encode()))
 
     @app.get("/scrape")
-    def scrape_route() -> Response | str:
+    @app.get("/scrape/<path:key>")
+    def scrape_route(key: str = "") -> Response | str:
         if _person():
-            return _page(swarms, host)
-        return _plain(scrape(swarms, request.query_string))
+            return _page(tracker, host)
+        try:
+            source, door = _source(tracker)
+        except TrackerError as error:
+            return _plain(failure(str(error)))
+        return _plain(scrape(tracker, request.query_string, source, clock.monotonic(), door, key.encode()))
 
     @app.get("/")
     def index() -> str:
-        return _page(swarms, host)
+        return _page(tracker, host)
 
     @app.get("/tracker.css")
     def style() -> Response:
@@ -81,12 +93,20 @@ def _url(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/announce"
 
 
+def _source(tracker: Tracker) -> tuple[bytes, int]:
+    """Packed address of who asks and the door it came through. Raises `TrackerError` when a proxy of ours does not tell."""
+    source = packed(request.remote_addr or "")
+    if tracker.proxies is not None and source in tracker.proxies:
+        source = tracker.proxies.client(source, request.headers.get("X-Forwarded-For", ""))
+    return source, HTTP6 if len(source) > 4 else HTTP4
+
+
 def _person() -> bool:
     """Did somebody open a torrent client's address in a browser?"""
     return not request.query_string and "text/html" in request.headers.get("Accept", "")
 
 
-def _page(swarms: Swarms, host: str) -> str:
+def _page(tracker: Tracker, host: str) -> str:
     """The page for people: what this is, and the URL by which this visitor's machine reached us."""
     here = request.environ.get(LOCAL_ADDRESS, "")
     port = int(request.environ["SERVER_PORT"])
@@ -95,7 +115,14 @@ def _page(swarms: Swarms, host: str) -> str:
         urls.append(_url(here, port))
     local = [url for url in urls if not _useful(urlsplit(url).hostname or "")]
     others = [url for url in urls if url not in local]
-    return render_template("tracker.html", local=local, others=others, totals=swarms.totals(), version=__version__)
+    return render_template(
+        "tracker.html",
+        local=local,
+        others=others,
+        totals=tracker.store.totals(),
+        announces=sum(tracker.counters.announces),
+        version=__version__,
+    )
 
 
 def _useful(host: str) -> bool:

@@ -29,6 +29,7 @@ from gotorrent.errors import PortBusyError, UsageError
 from gotorrent.lan import port_holder
 from gotorrent.tracker.announce import MAX_QUERY
 from gotorrent.tracker.swarms import Swarms
+from gotorrent.tracker.tracker import Tracker
 from web_ui.tracker_app import LOCAL_ADDRESS, announce_urls, create_app
 
 HEAD_SECONDS = 5  # a request's head must be here by then, however steadily it drips
@@ -54,7 +55,7 @@ class TrackerServer:
         self.config = config
         self.host = config.host if host is None else host
         self.port = config.port if port is None else port
-        self.swarms = Swarms(config)
+        self.tracker = Tracker(config, Swarms(config))
         self._clock = clock
         self._table: dict[int, Any] = {}  # waitress's: descriptor -> what reads and writes it
         self._servers: list[_Server] = []
@@ -89,7 +90,7 @@ class TrackerServer:
             log_socket_errors=False,
             ident="GoTorrent",
         )
-        app = create_app(self.swarms, self._clock, self.host)
+        app = create_app(self.tracker, self._clock, self.host)
         workers = _Workers()
         workers.set_thread_count(self.config.threads)
         for sock in sockets:
@@ -123,7 +124,7 @@ class TrackerServer:
                 wasyncore.loop(TICK, use_poll=True, map=self._table, count=1)
                 now = self._clock.monotonic()
                 if now >= next_sweep:
-                    self.swarms.sweep(now)
+                    self.tracker.store.sweep(now)
                     next_sweep = now + TICK
         finally:
             workers.stop()  # before the table is closed: they wake this loop through a descriptor in it

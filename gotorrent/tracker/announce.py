@@ -1,65 +1,124 @@
-"""The tracker's two questions, announce and scrape, as functions of bytes: a query string in, a bencoded answer out.
+"""The tracker's two questions, announce and scrape: every door asks them here, so that all of them decide alike.
 
-BEP 3 (announce), 7 (IPv6), 23 (compact peers) and 48 (scrape) rule it. Every way in, whatever server it runs in, hands the raw
-query string and the two addresses of the connection to these functions, so that all of them decide alike. A refusal is an
-answer too: `failure reason`, in words. What a peer says about its own address (`ip=`) is ignored: it is where it called from.
+BEP 3 (announce), 7 (IPv6), 23 (compact peers) and 48 (scrape) rule it. `announce` and `scrape` take the raw query string of an
+HTTP request and give a bencoded answer; `decide` and `count` are the same decisions for doors with another language (UDP). A
+refusal is an answer too, in words. What a peer says about its own address (`ip=`) is ignored unless the configuration believes
+its source: it is where it called from. Peers in dictionaries come without `peer id`: nobody's is kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
 from gotorrent.errors import CompactError, TrackerError
-from gotorrent.metainfo.metainfo import InfoHash
-from gotorrent.tracker.swarms import PEER_ID, Swarms
-from gotorrent.wire.compact import PEER4, PEER6, is_loopback, pack_host, split_peers, unpack_peer
+from gotorrent.tracker.counters import UDP4, Event
+from gotorrent.tracker.store import COMPLETED, NONE, STARTED, STOPPED, Compact, Found
+from gotorrent.tracker.tracker import Tracker
+from gotorrent.wire.compact import LOOPBACK6, PEER4, PEER6, is_loopback, pack_host, split_peers, unpack_peer
 
 MAX_QUERY = 8192  # bytes; a full announce has about 350, a full scrape 5 200
 MAX_DIGITS = 20  # of a number in a query: 2**64 has 20
 MAX_SCRAPE = 74  # info-hashes in one scrape: what one UDP packet holds, so that all ways in promise the same
 INFO_HASH = 20  # bytes of a v1 info-hash
+PEER_ID = 20  # bytes
 
-_WANTED = frozenset((b"info_hash", b"peer_id", b"port", b"left", b"event", b"numwant", b"compact", b"no_peer_id"))
+_WANTED = frozenset((b"info_hash", b"peer_id", b"port", b"left", b"event", b"numwant", b"compact", b"ip"))
+_EVENTS = {b"completed": COMPLETED, b"started": STARTED, b"stopped": STOPPED}
 
 
-def announce(swarms: Swarms, query: bytes, source: str, local: str, now: float) -> bytes:
-    """Answer one announce (BEP 3). Never raises: what is wrong with it is in the answer's `failure reason`.
+def announce(tracker: Tracker, query: bytes, source: bytes, local: bytes, now: float, door: int, key: bytes = b"") -> bytes:
+    """Answer one HTTP announce (BEP 3). Never raises: what is wrong with it is in the answer's `failure reason`.
 
-    `query` is the raw query string, `source` the address the request came from, `local` the tracker's own address on that
-    connection ("" when not known), `now` monotonic seconds.
+    `query` is the raw query string, `source` the packed address that asks, `local` the tracker's own on that connection; each
+    may be `b""` when not known. `now` is monotonic seconds, `door` HTTP4 or HTTP6, `key` what stood behind `/announce/`.
     """
+    counters = tracker.counters
     try:
-        return _announce(swarms, _fields(query), source, local, now)
+        answer = _announce(tracker, _fields(query), source, local, now, door, key)
+        counted = counters.announces
     except TrackerError as error:
-        return failure(str(error))
+        answer, counted = failure(str(error), error.retry_after), counters.refused
+    with counters.lock:
+        counted[door] += 1
+    return answer
 
 
-def scrape(swarms: Swarms, query: bytes) -> bytes:
-    """Answer one scrape (BEP 48): counts of each `info_hash` in `query`, zeros for an unknown one. Never raises."""
+def scrape(tracker: Tracker, query: bytes, source: bytes, now: float, door: int, key: bytes = b"") -> bytes:
+    """Answer one HTTP scrape (BEP 48): counts of each `info_hash` in `query`, zeros for an unknown one. Never raises."""
+    counters = tracker.counters
     try:
         _check_length(query)
         parts = (part.partition(b"=") for part in query.split(b"&"))
-        hashes = {_info_hash(unquote_to_bytes(value)) for name, _, value in parts if name == b"info_hash"}
+        hashes = sorted({_info_hash(unquote_to_bytes(value)) for name, _, value in parts if name == b"info_hash"})
+        counts = zip(hashes, count(tracker, hashes, source, key, door, now), strict=True)
+        files = b"".join(b"20:%sd8:completei%de10:downloadedi%de10:incompletei%dee" % (name, *three) for name, three in counts)
+        answer = b"d5:filesd%se5:flagsd20:min_request_intervali%deee" % (files, tracker.config.min_interval)
+        counted = counters.scrapes
     except TrackerError as error:
-        return failure(str(error))
+        answer, counted = failure(str(error), error.retry_after), counters.refused
+    with counters.lock:
+        counted[door] += 1
+    return answer
+
+
+def failure(reason: str, retry_after: float | None = None) -> bytes:
+    """The bencoded refusal of BEP 3; clients show `reason` to the person, and wait `retry_after` seconds if they know BEP 31."""
+    wait = b"8:retry ini%de" % -(-retry_after // 60) if retry_after is not None else b""  # in minutes
+    return b"d14:failure reason%s%se" % (_string(reason.encode()), wait)
+
+
+def decide(
+    tracker: Tracker,
+    info_hash: bytes,
+    source: bytes,
+    peer: bytes,
+    event: int,
+    seed: bool,
+    want: int,
+    door: int,
+    key: bytes,
+    now: float,
+) -> Found:
+    """One announce through any door, already parsed: ask the gate, then the store. Raises `TrackerError` with the refusal.
+
+    `peer` is the compact peer to take note of, `want` how many others it asks for (negative: it did not say). UDP gives peers of
+    the asker's own family only, since its answers have no room for another.
+    """
+    gate = tracker.gate
+    if gate is not None:
+        reason = gate.refuse_announce(source, info_hash, key, door, now)
+        if reason is not None:
+            raise TrackerError(reason)
+    config = tracker.config
+    if want < 0:
+        want = config.numwant_default
+    elif want > config.numwant_max:
+        want = config.numwant_max
+    found = tracker.store.announce(info_hash, peer, event, seed, want, door < UDP4, now)
+    if event != NONE:
+        tracker.counters.recent.append(Event(now, event, info_hash, peer))
+    return found
+
+
+def count(
+    tracker: Tracker, hashes: Sequence[bytes], source: bytes, key: bytes, door: int, now: float
+) -> list[tuple[int, int, int]]:
+    """One scrape through any door: (seeds, downloads, leechers) of each. Raises `TrackerError` with the refusal."""
     if not hashes:
-        return failure("this tracker does not list all its torrents: ask with one or more info_hash")
+        raise TrackerError("this tracker does not list all its torrents: ask with one or more info_hash")
     if len(hashes) > MAX_SCRAPE:
-        return failure(f"{len(hashes)} torrents in one scrape: at most {MAX_SCRAPE} are answered, ask in several")
-    files = b"".join(
-        b"20:%sd8:completei%de10:downloadedi%de10:incompletei%dee" % (info_hash, *swarms.scrape(info_hash))
-        for info_hash in sorted(hashes)
-    )
-    return b"d5:filesd%se5:flagsd20:min_request_intervali%deee" % (files, swarms.config.min_interval)
+        raise TrackerError(f"{len(hashes)} torrents in one scrape: at most {MAX_SCRAPE} are answered, ask in several")
+    if tracker.gate is not None:
+        reason = tracker.gate.refuse_scrape(source, hashes, key, door, now)
+        if reason is not None:
+            raise TrackerError(reason)
+    return tracker.store.scrape(hashes)
 
 
-def failure(reason: str) -> bytes:
-    """The bencoded refusal of BEP 3; clients show `reason` to the person."""
-    return b"d14:failure reason%se" % _string(reason.encode())
-
-
-def _announce(swarms: Swarms, fields: dict[bytes, bytes], source: str, local: str, now: float) -> bytes:
-    config = swarms.config
+def _announce(
+    tracker: Tracker, fields: dict[bytes, bytes], source: bytes, local: bytes, now: float, door: int, key: bytes
+) -> bytes:
     info_hash = _info_hash(_required(fields, b"info_hash"))
     peer_id = _required(fields, b"peer_id")
     if len(peer_id) != PEER_ID:
@@ -71,32 +130,38 @@ def _announce(swarms: Swarms, fields: dict[bytes, bytes], source: str, local: st
     if left < 0:
         raise TrackerError(f"left is {left}: it counts the bytes still missing and cannot be negative")
     want = _number(b"numwant", fields.get(b"numwant", b"-1"))
-    want = config.numwant_default if want < 0 else min(want, config.numwant_max)
-    try:
-        asker = pack_host(source) + port.to_bytes(2, "big")
-        here = pack_host(local) if local else b""
-    except CompactError as error:
-        raise TrackerError(f"the tracker was told no usable address of yours: {error}") from error
-    seeds, leechers, downloaded, peers4, peers6 = swarms.announce(
-        info_hash, asker, peer_id, fields.get(b"event", b""), left == 0, want, now
+    address = source
+    if b"ip" in fields and tracker.believed is not None and source in tracker.believed:
+        address = _named_address(fields[b"ip"])
+    if not address:
+        raise TrackerError("the tracker was told no usable address of yours: the server in front of it must pass it on")
+    asker = address + port.to_bytes(2, "big")
+    event = _EVENTS.get(fields.get(b"event", b""), NONE)
+    seeds, leechers, downloaded, told, peers4, peers6 = decide(
+        tracker, info_hash, source, asker, event, left == 0, want, door, key, now
     )
     if fields.get(b"compact") == b"0":
-        with_ids = fields.get(b"no_peer_id") != b"1"
-        peers = _dictionaries(swarms, info_hash, peers4, peers6, asker, here, with_ids)
+        peers = _dictionaries(peers4, peers6, asker, local)
     else:
-        peers4, peers6 = as_reachable(peers4, peers6, asker, here)
-        peers = _string(peers4) + (b"6:peers6" + _string(peers6) if peers6 else b"")
-    return b"d8:completei%de10:downloadedi%de10:incompletei%de8:intervali%de12:min intervali%de5:peers%se" % (
+        peers4, peers6 = as_reachable(peers4, peers6, asker, local)
+        peers = b"%d:" % len(peers4) + peers4
+        if peers6:
+            peers += b"6:peers6%d:" % len(peers6) + peers6
+    warning = None
+    if tracker.watch is not None and event != STOPPED:
+        warning = tracker.watch.warning(info_hash, asker, now)
+    return b"d8:completei%de10:downloadedi%de10:incompletei%de8:intervali%de12:min intervali%de5:peers%b%be" % (
         seeds,
         downloaded,
         leechers,
-        config.announce_interval,
-        min(config.min_interval, config.announce_interval),
+        told,
+        min(tracker.config.min_interval, told),
         peers,
+        b"15:warning message" + _string(warning.encode()) if warning is not None else b"",
     )
 
 
-def as_reachable(peers4: bytes, peers6: bytes, asker: bytes, here: bytes) -> tuple[bytes, bytes]:
+def as_reachable(peers4: Compact, peers6: Compact, asker: bytes, here: bytes) -> tuple[Compact, Compact]:
     """Compact peers of both families as `asker` can reach them: those known by a loopback address get the tracker's, `here`.
 
     Such a peer runs on the tracker's machine, which another machine knows by the address that it asked at. An asker on
@@ -104,13 +169,14 @@ def as_reachable(peers4: bytes, peers6: bytes, asker: bytes, here: bytes) -> tup
     """
     if is_loopback(asker) or not _has_loopback(peers4, peers6):
         return peers4, peers6
-    both = [seen for peer in split_peers(peers4, PEER4) + split_peers(peers6, PEER6) if (seen := _reached(peer, asker, here))]
+    every = split_peers(bytes(peers4), PEER4) + split_peers(bytes(peers6), PEER6)
+    both = [seen for peer in every if (seen := _reached(peer, asker, here))]
     unique = dict.fromkeys(both)  # one client may have announced through both addresses
     return b"".join(peer for peer in unique if len(peer) == PEER4), b"".join(peer for peer in unique if len(peer) == PEER6)
 
 
-def _has_loopback(peers4: bytes, peers6: bytes) -> bool:
-    return 127 in peers4[::PEER4] or any(is_loopback(peer) for peer in split_peers(peers6, PEER6))
+def _has_loopback(peers4: Compact, peers6: Compact) -> bool:
+    return 127 in peers4[::PEER4] or LOOPBACK6 in peers6
 
 
 def _reached(peer: bytes, asker: bytes, here: bytes) -> bytes:
@@ -122,19 +188,14 @@ def _reached(peer: bytes, asker: bytes, here: bytes) -> bytes:
     return here + peer[-2:]
 
 
-def _dictionaries(
-    swarms: Swarms, info_hash: InfoHash, peers4: bytes, peers6: bytes, asker: bytes, here: bytes, with_ids: bool
-) -> bytes:
-    """The peers of both families as the list of dictionaries of BEP 3."""
+def _dictionaries(peers4: Compact, peers6: Compact, asker: bytes, here: bytes) -> bytes:
+    """The peers of both families as the list of dictionaries of BEP 3, without peer ids."""
     entries: dict[bytes, bytes] = {}
-    for peer in split_peers(peers4, PEER4) + split_peers(peers6, PEER6):
+    for peer in split_peers(bytes(peers4), PEER4) + split_peers(bytes(peers6), PEER6):
         reached = _reached(peer, asker, here)
-        if not reached:
-            continue
-        host, port = unpack_peer(reached)
-        peer_id = swarms.peer_id(info_hash, peer) if with_ids else None
-        shown_id = b"7:peer id" + _string(peer_id) if peer_id is not None else b""
-        entries[reached] = b"d2:ip%s%s4:porti%dee" % (_string(host.encode()), shown_id, port)
+        if reached:
+            host, port = unpack_peer(reached)
+            entries[reached] = b"d2:ip%s4:porti%dee" % (_string(host.encode()), port)
     return b"l%se" % b"".join(entries.values())
 
 
@@ -148,8 +209,16 @@ def _fields(query: bytes) -> dict[bytes, bytes]:
             continue
         if name in fields:
             raise TrackerError(f"{name.decode()} was given twice")
-        fields[name] = unquote_to_bytes(value)
+        fields[name] = unquote_to_bytes(value) if b"%" in value else value
     return fields
+
+
+def _named_address(value: bytes) -> bytes:
+    """The packed address of `ip=`."""
+    try:
+        return pack_host(value.decode("ascii", "replace"))
+    except CompactError as error:
+        raise TrackerError(f"ip is no address: {error}") from error
 
 
 def _check_length(query: bytes) -> None:
@@ -164,11 +233,11 @@ def _required(fields: dict[bytes, bytes], name: bytes) -> bytes:
     return value
 
 
-def _info_hash(value: bytes) -> InfoHash:
+def _info_hash(value: bytes) -> bytes:
     if len(value) != INFO_HASH:
         hint = ", send the bytes themselves, not their hex digits" if len(value) == 2 * INFO_HASH else ""
         raise TrackerError(f"info_hash has {len(value)} bytes, it must have {INFO_HASH}{hint}")
-    return InfoHash(value)
+    return value
 
 
 def _number(name: bytes, value: bytes) -> int:

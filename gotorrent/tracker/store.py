@@ -17,7 +17,10 @@ MAX_INTERVAL = 1800  # seconds; the longest pause that a client is asked for bec
 SWARM_RATE = 10  # announces per second that one swarm may cause: from 600 peers on the interval grows with it
 TRACKER_RATE = 2000  # announces per second that all swarms together may cause
 
-Found = tuple[int, int, int, int, bytes, bytes]
+Compact = bytes | bytearray
+"""Compact peers end to end. A `bytearray` is the receiver's own."""
+
+Found = tuple[int, int, int, int, Compact, Compact]
 """Answer to an announce: seeds, leechers, downloads counted, interval in seconds, compact peers IPv4, compact peers IPv6."""
 
 

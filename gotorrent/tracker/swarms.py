@@ -1,279 +1,296 @@
-"""Who is in which swarm: the tracker's memory (BEP 3, 7), built so that an announce costs the same in a swarm of 10 or a million.
+"""Who is in which swarm: the store that keeps everything in this process's memory (BEP 3, 7, 48).
 
-A swarm keeps its seeds and leechers apart, IPv4 and IPv6 apart, each kind as compact peers end to end in one buffer: a random
-answer is one slice of it, and a peer that leaves is overwritten by the last one. Nothing is ever scanned whole: each announce
-looks at a few old entries and forgets the expired ones, and `sweep` does the same for swarms that nobody announces to.
+An announce costs the same in a swarm of 10 or a million, and with 10 swarms or a million: nothing is ever scanned whole. Time is
+counted in ticks; each peer has the tick after which it is forgotten, one byte of it, so that a sweep finds the expired peers of
+a swarm by searching its bytes for the ticks that are over.
 
-A peer is known by the address it came from and its port, never by what it calls itself, so nobody can remove another's entry.
-It refuses new peers once `max_peers` are kept. All times are seconds of one monotonic clock, given by the caller.
+Memory has a cap. A new swarm is on probation until a second announce or a second address; all those together may take a quarter
+of the cap. Who needs room takes it from them first, then from the swarm that was announced to least recently; a tracker full of
+one swarm refuses new peers. A peer is known by the address it came from and its port, so nobody can remove another's entry.
 """
 
 from __future__ import annotations
 
 import threading
-from array import array
-from collections import deque
-from random import randrange
-from typing import NamedTuple
+from collections.abc import Sequence
+from itertools import islice
 
 from gotorrent.config import TrackerConfig
 from gotorrent.errors import TrackerError
-from gotorrent.metainfo.metainfo import InfoHash
-from gotorrent.wire.compact import PEER4, PEER6
+from gotorrent.tracker.peers import Peers, Peers6
+from gotorrent.tracker.probation import Probation
+from gotorrent.tracker.store import (
+    COMPLETED,
+    MAX_INTERVAL,
+    NONE,
+    STOPPED,
+    SWARM_RATE,
+    Compact,
+    Found,
+    Torrent,
+    Totals,
+    interval,
+    time_out,
+)
+from gotorrent.wire.compact import PEER4
 
-PEER_ID = 20  # bytes
-SWEEP_ON_ANNOUNCE = 8  # old entries looked at per announce, here and in the next swarm: more than one, so expiry keeps pace
-
-
-class Peers:
-    """Peers of one kind and family. Three buffers in step (address, peer id, time) and the place of each peer in them."""
-
-    __slots__ = ("compact", "cursor", "ids", "index", "seen", "size")
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.index: dict[bytes, int] = {}
-        self.compact = bytearray()
-        self.ids = bytearray()
-        self.seen = array("I")
-        self.cursor = 0
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def put(self, peer: bytes, peer_id: bytes, now: float) -> bool:
-        """Add or refresh `peer` (compact). True when it was not here before."""
-        place = self.index.get(peer)
-        if place is not None:
-            self.seen[place] = int(now)
-            self.ids[place * PEER_ID : (place + 1) * PEER_ID] = peer_id
-            return False
-        self.index[peer] = len(self.seen)
-        self.compact += peer
-        self.ids += peer_id
-        self.seen.append(int(now))
-        return True
-
-    def remove(self, peer: bytes) -> bool:
-        """Forget `peer`: the last one takes its place. True when it was here."""
-        place = self.index.pop(peer, None)
-        if place is None:
-            return False
-        last = bytes(self.compact[-self.size :])
-        if last != peer:
-            self.index[last] = place
-            self.compact[place * self.size : (place + 1) * self.size] = last
-            self.ids[place * PEER_ID : (place + 1) * PEER_ID] = self.ids[-PEER_ID:]
-            self.seen[place] = self.seen[-1]
-        del self.compact[-self.size :], self.ids[-PEER_ID:], self.seen[-1]
-        return True
-
-    def sample(self, want: int, asker: bytes) -> bytes:
-        """At most `want` peers, without `asker`: a run that begins at a random place, as compact peers end to end."""
-        count, size = len(self.seen), self.size
-        own = self.index.get(asker)
-        want = min(want, count if own is None else count - 1)
-        if want <= 0:
-            return b""
-        start = randrange(count)  # noqa: S311
-        skip = count if own is None else (own - start) % count
-        take = want if skip >= want else want + 1
-        run = self.compact[start * size : (start + take) * size]
-        if start + take > count:
-            run += self.compact[: (start + take - count) * size]
-        if take > want:
-            del run[skip * size : (skip + 1) * size]
-        return bytes(run)
-
-    def expire(self, before: int, budget: int) -> int:
-        """Look at the next `budget` entries and forget those last seen before second `before`.
-
-        The next call goes on behind them, and from the start after the end. Returns how many were forgotten.
-        """
-        first, stop = self.cursor, self.cursor + budget
-        checked = self.seen[first:stop]
-        removed = 0
-        if checked and min(checked) < before:
-            for place in range(first + len(checked) - 1, first - 1, -1):  # backwards: the last entry fills each gap
-                if self.seen[place] < before:
-                    self.remove(bytes(self.compact[place * self.size : (place + 1) * self.size]))
-                    removed += 1
-        self.cursor = stop if stop < len(self.seen) else 0
-        return removed
+PROBATION_SHARE = 4  # swarms on probation may take the cap divided by this
+TICKS = 100  # of the longest time-out; one byte has 256, so that old and new are never mixed up
+SWEEPS = 32  # a sweep looks at this part of all swarms, at least `SWEEP_FLOOR`
+SWEEP_FLOOR = 1000
 
 
 class Swarm:
     """The peers of one torrent."""
 
-    __slots__ = ("leechers", "seeds")
+    __slots__ = ("announced", "downloaded", "peers4", "peers6")
 
-    def __init__(self) -> None:
-        self.seeds = (Peers(PEER4), Peers(PEER6))
-        self.leechers = (Peers(PEER4), Peers(PEER6))
+    def __init__(self, downloaded: int, tick: int) -> None:
+        self.peers4: Peers | None = None
+        self.peers6: Peers | None = None
+        self.downloaded = downloaded
+        self.announced = tick
 
     def counts(self) -> tuple[int, int]:
         """Number of seeds and of leechers."""
-        return len(self.seeds[0]) + len(self.seeds[1]), len(self.leechers[0]) + len(self.leechers[1])
-
-    def longest(self) -> int:
-        """Entries of the largest of the four kinds."""
-        return max(map(len, self.seeds + self.leechers))
-
-
-class Answer(NamedTuple):
-    """What an announce is answered with: the counts of BEP 48 and compact peers of both families (BEP 23, 7)."""
-
-    complete: int
-    incomplete: int
-    downloaded: int
-    peers4: bytes
-    peers6: bytes
-
-
-class Totals(NamedTuple):
-    """The tracker in five numbers. `announces` since the start, those that did not parse not counted."""
-
-    torrents: int
-    seeds: int
-    leechers: int
-    downloaded: int
-    announces: int
+        families = [peers for peers in (self.peers4, self.peers6) if peers is not None]
+        seeds = sum(peers.seeds for peers in families)
+        return seeds, sum(map(len, families)) - seeds
 
 
 class Swarms:
-    """All swarms, under one lock. Times are seconds of one monotonic clock."""
+    """All swarms, under one lock. Implements `store.Store`."""
+
+    immediate = True
 
     def __init__(self, config: TrackerConfig) -> None:
         self.config = config
         self._lock = threading.Lock()
-        self._swarms: dict[InfoHash, Swarm] = {}
-        self._to_sweep: deque[InfoHash] = deque()  # every swarm exactly once
-        self._sweep_left = 0  # entries still to look at in the first of them
-        self._downloaded: dict[InfoHash, int] = {}  # outlives its swarm; never more entries than max_peers
-        self._seeds = 0
-        self._leechers = 0
+        self._swarms: dict[bytes, Swarm] = {}  # by the tick of their last announce, oldest first
+        self._probation = Probation()
+        self._downloaded: dict[bytes, int] = {}  # of torrents whose swarm is gone; never more entries than max_peers
         self._all_downloaded = 0
-        self._announces = 0
+        self._seeds = 0  # in `_swarms`; those on probation are counted there
+        self._leechers = 0
+        self._tick_seconds = -(-time_out(config, max(MAX_INTERVAL, config.announce_interval)) // TICKS)
+        self._swept: int | None = None  # everybody of this tick and before is forgotten, or will be in this round
+        self._due = b""  # ages that this round of the sweep looks for
+        self._round: list[bytes] = []  # swarms that it still has to look at
+        self._set_pace()
 
-    def announce(self, info_hash: InfoHash, peer: bytes, peer_id: bytes, event: bytes, seed: bool, want: int, now: float) -> Answer:
-        """Take note of `peer` (compact: its source address and port) and give it at most `want` others (BEP 3).
-
-        `event` is `started`, `completed`, `stopped` or anything else for a regular announce; `seed` says that nothing is left.
-        A seed is given no seeds, `stopped` nobody. Raises `TrackerError` when memory is full and the peer is new.
-        """
-        with self._lock:
-            self._announces += 1
-            before = int(now - self.config.peer_timeout)
-            self._sweep(before, SWEEP_ON_ANNOUNCE)
-            swarm = self._swarms.get(info_hash)
-            if swarm is not None:
-                self._expire(swarm, before, SWEEP_ON_ANNOUNCE)
-            if event == b"stopped":
-                if swarm is not None:
-                    self._remove(swarm, peer)
-                    return Answer(*swarm.counts(), self._downloaded.get(info_hash, 0), b"", b"")
-                return Answer(0, 0, self._downloaded.get(info_hash, 0), b"", b"")
-            if swarm is None:
-                self._check_room()
-                swarm = self._swarms[info_hash] = Swarm()
-                self._to_sweep.append(info_hash)
-            new_seed = self._put(swarm, peer, peer_id, seed, now)
-            if event == b"completed" and new_seed:
-                self._count_download(info_hash)
-            seeds, leechers = swarm.counts()
-            wanted_seeds, wanted_leechers = (0, want) if seed else shares(want, seeds, leechers - 1)
-            peers4, peers6 = _choose(swarm.leechers, wanted_leechers, peer)
-            if wanted_seeds:
-                seeds4, seeds6 = _choose(swarm.seeds, wanted_seeds, peer)
-                peers4 += seeds4
-                peers6 += seeds6
-            return Answer(seeds, leechers, self._downloaded.get(info_hash, 0), peers4, peers6)
-
-    def scrape(self, info_hash: InfoHash) -> tuple[int, int, int]:
-        """Seeds, downloads counted, leechers of one torrent; zeros when nobody announced it (BEP 48)."""
+    def announce(self, info_hash: bytes, peer: bytes, event: int, seed: bool, want: int, both: bool, now: float) -> Found:
+        """See `Store.announce`. What nearly all of them take, a known peer that is still what it was, is written out here."""
+        tick = int(now / self._tick_seconds)
         with self._lock:
             swarm = self._swarms.get(info_hash)
-            seeds, leechers = swarm.counts() if swarm is not None else (0, 0)
-            return seeds, self._downloaded.get(info_hash, 0), leechers
+            if swarm is None or event == STOPPED:
+                found = self._begin_or_end(info_hash, swarm, peer, event, seed, tick)
+                if found is not None:
+                    return found
+                swarm = self._swarms[info_hash]
+            if swarm.announced != tick:
+                swarm.announced = tick
+                self._swarms[info_hash] = self._swarms.pop(info_hash)
+            own, other = (swarm.peers4, swarm.peers6) if len(peer) == PEER4 else (swarm.peers6, swarm.peers4)
+            place = own.find(peer) if own is not None else -1
+            if own is None or place < 0 or (place < own.seeds) is not seed:
+                own, place = self._put(info_hash, swarm, peer, seed, event)
+            seeds, count = own.seeds, len(own.ages)
+            if other is not None:
+                seeds += other.seeds
+                count += len(other.ages)
+            told, kept = self._interval, self._kept
+            if count > self._small:
+                told = interval(self.config, count, self._seeds + self._leechers)
+                kept = self._ticks(told)
+            own.ages[place] = (tick + kept) & 255
+            if other is None or not both:
+                chosen = own.sample(want, seed, place)
+                rest: Compact = b""
+            else:
+                chosen, rest = _from_both(own, other, want, seed, place)
+            peers4, peers6 = (chosen, rest) if len(peer) == PEER4 else (rest, chosen)
+            return seeds, count - seeds, swarm.downloaded, told, peers4, peers6
 
-    def peer_id(self, info_hash: InfoHash, peer: bytes) -> bytes | None:
-        """The 20 bytes by which a compact peer calls itself; None when it has just left."""
+    def scrape(self, info_hashes: Sequence[bytes]) -> list[tuple[int, int, int]]:
+        """See `Store.scrape`."""
         with self._lock:
-            swarm = self._swarms.get(info_hash)
-            family = 0 if len(peer) == PEER4 else 1
-            for peers in (swarm.seeds[family], swarm.leechers[family]) if swarm is not None else ():
-                place = peers.index.get(peer)
-                if place is not None:
-                    return bytes(peers.ids[place * PEER_ID : (place + 1) * PEER_ID])
-            return None
+            return [self._counts(info_hash) for info_hash in info_hashes]
 
     def totals(self) -> Totals:
-        """How much is kept now. Torrents whose last peer has just left may still be counted."""
+        """See `Store.totals`."""
         with self._lock:
-            return Totals(len(self._swarms), self._seeds, self._leechers, self._all_downloaded, self._announces)
+            seeds = self._seeds + self._probation.seeds
+            return Totals(len(self._swarms) + len(self._probation), seeds, self._occupied() - seeds, self._all_downloaded)
 
-    def sweep(self, now: float, budget: int = 10_000) -> None:
-        """Look at about `budget` old entries and forget the expired ones; call it every second or so, whatever happens."""
+    def torrents(self, limit: int) -> list[Torrent]:
+        """See `Store.torrents`; those on probation come last."""
         with self._lock:
-            self._sweep(int(now - self.config.peer_timeout), budget)
+            newest = list(islice(reversed(self._swarms), limit))
+            newest += self._probation.newest(limit - len(newest))
+            found = [(info_hash, *self._counts(info_hash)) for info_hash in newest]
+        return [Torrent(info_hash, seeds, leechers, done) for info_hash, seeds, done, leechers in found if seeds + leechers]
 
-    def _sweep(self, before: int, budget: int) -> None:
-        for _ in range(len(self._to_sweep)):
-            swarm = self._swarms[self._to_sweep[0]]
-            left = self._sweep_left or swarm.longest()
-            step = min(left, budget)
-            self._expire(swarm, before, step)
-            self._sweep_left = left - step
-            if not self._sweep_left:
-                info_hash = self._to_sweep.popleft()
-                if any(swarm.counts()):
-                    self._to_sweep.append(info_hash)
+    def peers(self, info_hash: bytes, limit: int) -> tuple[bytes, bytes, bytes, bytes]:
+        """See `Store.peers`."""
+        with self._lock:
+            swarm = self._swarms.get(info_hash)
+            entry = self._probation.get(info_hash)
+            if entry is not None:
+                kinds = [b""] * 4
+                kinds[(0 if len(entry[0]) == PEER4 else 1) + (0 if entry[1] else 2)] = entry[0]
+                return kinds[0], kinds[1], kinds[2], kinds[3]
+            seeds4, leechers4 = _kinds(swarm.peers4 if swarm is not None else None, limit)
+            seeds6, leechers6 = _kinds(swarm.peers6 if swarm is not None else None, limit)
+            return seeds4, seeds6, leechers4, leechers6
+
+    def downloads(self) -> dict[bytes, int]:
+        """Completed downloads of each torrent that has any, to be kept while the tracker does not run."""
+        with self._lock:
+            return self._downloaded | {key: swarm.downloaded for key, swarm in self._swarms.items() if swarm.downloaded}
+
+    def restore(self, downloads: dict[bytes, int]) -> None:
+        """Begin with these counts; before the first announce. Those beyond the cap are left out."""
+        with self._lock:
+            self._downloaded = dict(islice(downloads.items(), self.config.max_peers))
+            self._all_downloaded = sum(self._downloaded.values())
+
+    def sweep(self, now: float) -> None:
+        """See `Store.sweep`. Each call looks at a part of the swarms; a round over all of them begins with each new tick."""
+        tick = int(now / self._tick_seconds)
+        with self._lock:
+            self._set_pace()
+            step = max(SWEEP_FLOOR, len(self._swarms) // SWEEPS)
+            self._probation.expire(tick, step)
+            if not self._round and self._swept is not None and self._swept < tick - 1:
+                if tick - self._swept > TICKS + 1:  # nobody that was here then can still be
+                    self._due = bytes(range(256))
                 else:
-                    del self._swarms[info_hash]
-            budget -= step + 1
-            if budget <= 0:
-                return
+                    self._due = bytes(age & 255 for age in range(self._swept + 1, tick))
+                self._round = list(self._swarms)
+                self._swept = tick - 1
+            for info_hash in self._round[-step:]:
+                swarm = self._swarms.get(info_hash)
+                if swarm is not None and not self._expire(swarm):
+                    self._drop(info_hash)
+            del self._round[-step:]
 
-    def _expire(self, swarm: Swarm, before: int, budget: int) -> None:
-        """Look at up to `budget` entries of each kind."""
-        for peers in swarm.seeds:
-            if peers.seen:
-                self._seeds -= peers.expire(before, budget)
-        for peers in swarm.leechers:
-            if peers.seen:
-                self._leechers -= peers.expire(before, budget)
+    def _begin_or_end(self, info_hash: bytes, swarm: Swarm | None, peer: bytes, event: int, seed: bool, tick: int) -> Found | None:
+        """A peer stops, or a swarm is announced for the first time. None when it was the second: the swarm is there now."""
+        waiting = self._probation.get(info_hash)
+        if event == STOPPED:
+            if swarm is not None:
+                self._remove(swarm, peer)
+                if not any(swarm.counts()):
+                    self._drop(info_hash)
+            elif waiting is not None and waiting[0] == peer:
+                self._probation.pop(info_hash)
+        elif waiting is None:
+            if len(self._probation) >= max(1, self.config.max_peers // PROBATION_SHARE):
+                self._probation.evict()
+            self._make_room(info_hash)
+            self._probation.add(info_hash, peer, seed, (tick + self._kept) & 255)
+            if self._swept is None:
+                self._swept = tick - 1
+        else:
+            first, was_seed, age = waiting
+            self._probation.pop(info_hash)
+            swarm = self._swarms[info_hash] = Swarm(self._downloaded.pop(info_hash, 0), tick)
+            own, place = self._put(info_hash, swarm, first, was_seed, NONE)
+            own.ages[place] = age
+            return None
+        seeds, downloaded, leechers = self._counts(info_hash)
+        return seeds, leechers, downloaded, self._interval, b"", b""
 
-    def _put(self, swarm: Swarm, peer: bytes, peer_id: bytes, seed: bool, now: float) -> bool:
-        """Add, refresh or move a peer; True when it was no seed before and is one now."""
-        family = 0 if len(peer) == PEER4 else 1
-        seeds, leechers = swarm.seeds[family], swarm.leechers[family]
-        here, other = (seeds, leechers) if seed else (leechers, seeds)
-        if peer not in here.index and peer not in other.index:
-            self._check_room()
-        if other.remove(peer):
+    def _put(self, info_hash: bytes, swarm: Swarm, peer: bytes, seed: bool, event: int) -> tuple[Peers, int]:
+        """Add a peer, or make it the seed or leecher that it was not; the peers of its family, and its place there."""
+        own = swarm.peers4 if len(peer) == PEER4 else swarm.peers6
+        place = own.find(peer) if own is not None else -1
+        if own is None or place < 0:
+            self._make_room(info_hash)
+            if own is None and len(peer) == PEER4:
+                own = swarm.peers4 = Peers()
+            elif own is None:
+                own = swarm.peers6 = Peers6()
+            place = own.add(peer, seed, 0)
+        else:
+            place = own.turn(place, seed)
             self._seeds -= not seed
             self._leechers -= seed
-        if not here.put(peer, peer_id, now):
-            return False
         self._seeds += seed
         self._leechers += not seed
-        return seed
+        if seed and event == COMPLETED:
+            swarm.downloaded += 1
+            self._all_downloaded += 1
+        return own, place
 
     def _remove(self, swarm: Swarm, peer: bytes) -> None:
-        family = 0 if len(peer) == PEER4 else 1
-        self._seeds -= swarm.seeds[family].remove(peer)
-        self._leechers -= swarm.leechers[family].remove(peer)
+        own = swarm.peers4 if len(peer) == PEER4 else swarm.peers6
+        place = own.find(peer) if own is not None else -1
+        if own is not None and place >= 0:
+            seed = place < own.seeds
+            own.remove(place)
+            self._seeds -= seed
+            self._leechers -= not seed
 
-    def _check_room(self) -> None:
-        if self._seeds + self._leechers >= self.config.max_peers:
-            raise TrackerError(
-                f"this tracker is full: it keeps {self.config.max_peers} peers at most; try again later or use another tracker"
-            )
+    def _expire(self, swarm: Swarm) -> bool:
+        """Forget the peers of `swarm` whose time is over; whether anybody is left."""
+        left = 0
+        for peers in (swarm.peers4, swarm.peers6):
+            if peers is not None:
+                seeds, leechers = peers.expire(self._due)
+                self._seeds -= seeds
+                self._leechers -= leechers
+                left += len(peers.ages)
+        return left > 0
 
-    def _count_download(self, info_hash: InfoHash) -> None:
-        if info_hash in self._downloaded or len(self._downloaded) < self.config.max_peers:
-            self._downloaded[info_hash] = self._downloaded.get(info_hash, 0) + 1
-            self._all_downloaded += 1
+    def _drop(self, info_hash: bytes) -> None:
+        """Forget a swarm, but not how often its torrent was downloaded."""
+        swarm = self._swarms.pop(info_hash)
+        seeds, leechers = swarm.counts()
+        self._seeds -= seeds
+        self._leechers -= leechers
+        if swarm.downloaded and len(self._downloaded) < self.config.max_peers:
+            self._downloaded[info_hash] = swarm.downloaded
+
+    def _make_room(self, info_hash: bytes) -> None:
+        """Make sure that one more peer may come to `info_hash`. Raises `TrackerError` when its swarm alone fills the memory."""
+        cap = self.config.max_peers
+        while len(self._probation) and self._occupied() >= cap:
+            self._probation.evict()
+        if self._occupied() < cap:
+            return
+        enough = cap - cap // 1000  # a run of them at once: the front of a dictionary is slow to find
+        for oldest in list(islice(self._swarms, 1000)):
+            if oldest != info_hash:
+                self._drop(oldest)
+                if self._occupied() < enough:
+                    return
+        if self._occupied() >= cap:
+            raise TrackerError(f"this tracker is full: it keeps {cap} peers at most; try again later or use another tracker")
+
+    def _occupied(self) -> int:
+        return self._seeds + self._leechers + len(self._probation)
+
+    def _counts(self, info_hash: bytes) -> tuple[int, int, int]:
+        """Seeds, downloads, leechers."""
+        swarm = self._swarms.get(info_hash)
+        if swarm is not None:
+            seeds, leechers = swarm.counts()
+            return seeds, swarm.downloaded, leechers
+        waiting = self._probation.get(info_hash)
+        seeds, leechers = (int(waiting[1]), int(not waiting[1])) if waiting is not None else (0, 0)
+        return seeds, self._downloaded.get(info_hash, 0), leechers
+
+    def _set_pace(self) -> None:
+        """Interval and time-out of small swarms, by how many peers there are in all."""
+        self._interval = interval(self.config, 0, self._occupied())
+        self._small = (self._interval + 1) * SWARM_RATE - 1  # peers of a swarm up to which its size changes nothing
+        self._kept = self._ticks(self._interval)
+
+    def _ticks(self, told: int) -> int:
+        """Ticks for which a peer is remembered that was told to come back after `told` seconds."""
+        return -(-time_out(self.config, told) // self._tick_seconds)
 
 
 def shares(want: int, first: int, second: int) -> tuple[int, int]:
@@ -283,9 +300,17 @@ def shares(want: int, first: int, second: int) -> tuple[int, int]:
     return of_first, min(second, want - of_first)
 
 
-def _choose(families: tuple[Peers, Peers], want: int, asker: bytes) -> tuple[bytes, bytes]:
-    """At most `want` compact peers without `asker`, the asker's own family first when they are not all wanted."""
-    own, other = families if len(asker) == PEER4 else families[::-1]
-    wanted_own, wanted_other = shares(want, len(own.index) - (asker in own.index), len(other.index))
-    from_own, from_other = own.sample(wanted_own, asker), other.sample(wanted_other, asker)
-    return (from_own, from_other) if len(asker) == PEER4 else (from_other, from_own)
+def _from_both(own: Peers, other: Peers, want: int, seed: bool, place: int) -> tuple[Compact, Compact]:
+    """At most `want` peers, some of the asker's own family (it is at `place` there), some of the other."""
+    ours = len(own) - own.seeds if seed else len(own) - 1
+    theirs = len(other) - other.seeds if seed else len(other)
+    of_own, of_other = shares(want, ours, theirs)
+    return own.sample(of_own, seed, place), other.sample(of_other, seed, -1)
+
+
+def _kinds(peers: Peers | None, limit: int) -> tuple[bytes, bytes]:
+    """At most `limit` seeds and as many leechers of one family."""
+    if peers is None:
+        return b"", b""
+    border, size = peers.seeds * peers.size, peers.size
+    return bytes(peers.compact[:border][: limit * size]), bytes(peers.compact[border : border + limit * size])

@@ -6,12 +6,14 @@ rule is `None` until something is configured: an announce then pays one attribut
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Protocol
 
 from gotorrent.config import TrackerConfig
+from gotorrent.errors import CompactError
 from gotorrent.tracker.counters import Counters
 from gotorrent.tracker.store import Store
+from gotorrent.wire.compact import pack_host
 
 
 class Gate(Protocol):
@@ -48,7 +50,7 @@ class Proxies(Protocol):
 class Tracker:
     """What all doors of one tracker share. The rules may be exchanged while it runs (reload): they are read once per request."""
 
-    __slots__ = ("config", "counters", "gate", "proxies", "store", "watch")
+    __slots__ = ("believed", "config", "counters", "gate", "proxies", "store", "watch")
 
     def __init__(self, config: TrackerConfig, store: Store) -> None:
         self.config = config
@@ -57,3 +59,12 @@ class Tracker:
         self.gate: Gate | None = None
         self.watch: Watch | None = None
         self.proxies: Proxies | None = None
+        self.believed: Container[bytes] | None = None  # packed sources that may name another address by `ip=`
+
+
+def packed(host: str) -> bytes:
+    """The 4 or 16 bytes of a numeric address; `b""` where there is none, as behind a Unix socket."""
+    try:
+        return pack_host(host)
+    except CompactError:
+        return b""

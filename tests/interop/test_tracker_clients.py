@@ -40,7 +40,7 @@ def test_a_swarm_meets_finishes_and_is_counted(server: TrackerServer, tmp_path: 
     info_hash = hashlib.sha1(bencodepy.encode(info)).digest()
 
     def counts(expected: tuple[int, int, int], what: str) -> None:
-        wait_until(lambda: server.swarms.scrape(info_hash) == expected, SECONDS, what)
+        wait_until(lambda: server.tracker.store.scrape([info_hash]) == [expected], SECONDS, what)
 
     with LibtorrentPeer(torrent, original.parent, tmp_path / "seed.log", host=host):
         counts((1, 0, 0), "the seed has announced")

@@ -14,6 +14,7 @@ import requests
 
 from gotorrent.config import TrackerConfig
 from gotorrent.errors import PortBusyError, UsageError
+from gotorrent.tracker.tracker import packed
 from tests.waiting import wait_until
 from web_ui import tracker_server
 from web_ui.tracker_app import announce_urls
@@ -70,7 +71,7 @@ class TestClients:
         every_byte = bytes(range(236, 256))
         escaped = "".join(f"%{byte:02x}" for byte in every_byte)
         get(server, f"/announce?info_hash={escaped}&peer_id={escaped}&port=1&left=0")
-        assert server.swarms.scrape(every_byte) == (1, 0, 0)
+        assert server.tracker.store.scrape([every_byte]) == [(1, 0, 0)]
 
     def test_as_requests_sends_it(self, server):
         answer = requests.get(f"http://localhost:{server.port}{ANNOUNCE}", timeout=10)
@@ -107,12 +108,12 @@ class TestClients:
         asked = []
         monkeypatch.setattr("web_ui.tracker_app.announce", lambda *arguments: asked.append(arguments[2:4]) or b"de")
         get(server, ANNOUNCE, host=host, **{"Host": "203.0.113.66"})
-        assert asked == [("127.0.0.1" if host != "::1" else host, host)]
+        assert asked == [(packed("127.0.0.1" if host != "::1" else host), packed(host))]
 
     def test_head_announces_nobody(self, server):
         answer, body = get(server, ANNOUNCE, method="HEAD")
         assert (answer.status, body) == (200, b"")
-        assert server.swarms.totals().announces == 0
+        assert sum(server.tracker.counters.announces) == 0
 
     def test_every_connection_is_closed_after_its_answer(self, server):
         request = f"GET {ANNOUNCE} HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n".encode()
@@ -183,7 +184,7 @@ class TestPages:
             answer, body = get(server, ANNOUNCE, method=method, body=b"x=1")
             assert answer.status == 405
             assert answer.getheader("Allow") == "GET, HEAD"
-        assert server.swarms.totals().announces == 0
+        assert sum(server.tracker.counters.announces) == 0
 
     def test_announce_urls(self, monkeypatch):
         monkeypatch.setattr("web_ui.tracker_app.lan_addresses", lambda: ["192.0.2.5", "2001:db8::5"])
@@ -344,9 +345,9 @@ class TestServer:
         monkeypatch.setattr(tracker_server, "TICK", 0.05)
         with TrackerServer(TrackerConfig(), port=0, clock=clock) as server:
             get(server, ANNOUNCE)
-            assert server.swarms.totals().seeds == 1
-            clock.now = 1000.0
-            wait_until(lambda: server.swarms.totals().torrents == 0)
+            assert server.tracker.store.totals().seeds == 1
+            clock.now = 5000.0
+            wait_until(lambda: server.tracker.store.totals().torrents == 0)
 
     @pytest.mark.parametrize(
         ("soft", "hard", "wanted", "allowed", "raised_to"),
@@ -375,4 +376,4 @@ class TestServer:
             thread.start()
         for thread in threads:
             thread.join()
-        assert server.swarms.totals().seeds == 160
+        assert server.tracker.store.totals().seeds == 160
