@@ -50,13 +50,18 @@ class FilePool:
         self._changed = threading.Condition()
 
     @contextmanager
-    def lease(self, root: Path, parts: tuple[str, ...], *, write: bool) -> Iterator[int]:
-        """The descriptor of `root/parts` for the length of a `with` block. OSError when it cannot be opened."""
+    def lease(
+        self, root: Path, parts: tuple[str, ...], *, write: bool, absent: set[tuple[str, ...]] | None = None
+    ) -> Iterator[int]:
+        """The descriptor of `root/parts` for the length of a `with` block. OSError when it cannot be opened.
+
+        `absent`: files that must not be there yet when they are opened to write; the opened one is taken out.
+        """
         key = (root.joinpath(*parts), write)
         with self._changed:
             file = self._files.get(key)
             if file is None:
-                file = self._open(key, root, parts)
+                file = self._open(key, root, parts, absent or set())
             else:
                 self._files.move_to_end(key)
             file.leases += 1
@@ -95,11 +100,12 @@ class FilePool:
                     del self._files[key]
                     os.close(file.fd)
 
-    def _open(self, key: tuple[Path, bool], root: Path, parts: tuple[str, ...]) -> _OpenFile:
+    def _open(self, key: tuple[Path, bool], root: Path, parts: tuple[str, ...], absent: set[tuple[str, ...]]) -> _OpenFile:
         while len(self._files) >= self._limit and not self._evict():
             self._changed.wait()
         if (file := self._files.get(key)) is None:
-            fd = open_below(root, parts) if key[1] else _open_to_read(key[0])
+            fd = open_below(root, parts, new=parts in absent) if key[1] else _open_to_read(key[0])
+            absent.discard(parts)
             file = self._files[key] = _OpenFile(key, fd)
         return file
 
@@ -118,6 +124,7 @@ class Content:
     def __init__(self, layout: Layout, folder: Path, pool: FilePool) -> None:
         self.layout = layout
         self.folder = folder
+        self.absent: set[tuple[str, ...]] = set()  # not there when we looked: what is there when we write is somebody else's
         self._pool = pool
 
     @property
@@ -154,7 +161,7 @@ class Content:
             file = self.layout.files[index]
             if not file.pad:
                 try:
-                    with self._pool.lease(self.folder, file.path, write=True) as fd:
+                    with self._pool.lease(self.folder, file.path, write=True, absent=self.absent) as fd:
                         system.write_all(fd, data[at : at + length], inside)
                 except OSError as error:
                     raise write_error(error, self.path(index)) from error
@@ -166,6 +173,7 @@ class Content:
             if not file.length and not file.pad and not self.path(index).exists():
                 try:
                     os.close(open_below(self.folder, file.path))
+                    self.absent.discard(file.path)
                 except OSError as error:
                     raise write_error(error, self.path(index)) from error
 
@@ -229,15 +237,17 @@ def _writes(content: Content, have: Bitfield, index: int) -> bool:
     return any(piece not in have for piece in content.layout.pieces_of(index))
 
 
-def open_below(root: Path, parts: tuple[str, ...]) -> int:
+def open_below(root: Path, parts: tuple[str, ...], *, new: bool = False) -> int:
     """Open `root/parts` to read and write, creating it and its folders. OSError; never goes through a symbolic link.
+
+    A `new` file must not be there yet.
 
     Each step is taken from the folder before it, so that nobody can put a link in between. Where the system cannot do that, each
     step is looked at before it is taken.
     """
     root.mkdir(parents=True, exist_ok=True)
     if os.open not in os.supports_dir_fd or not _NOFOLLOW:
-        return _open_below_portable(root, parts)
+        return _open_below_portable(root, parts, os.O_EXCL if new else 0)
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | _BINARY)
     try:
         for part in parts[:-1]:
@@ -248,13 +258,13 @@ def open_below(root: Path, parts: tuple[str, ...]) -> int:
             below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW | _BINARY, dir_fd=folder)
             os.close(folder)
             folder = below
-        flags = os.O_RDWR | os.O_CREAT | _NOFOLLOW | _NONBLOCK | _BINARY
+        flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if new else 0) | _NOFOLLOW | _NONBLOCK | _BINARY
         return _regular(os.open(parts[-1], flags, 0o666, dir_fd=folder), root.joinpath(*parts))
     finally:
         os.close(folder)
 
 
-def _open_below_portable(root: Path, parts: tuple[str, ...]) -> int:
+def _open_below_portable(root: Path, parts: tuple[str, ...], exclusive: int) -> int:
     path = root
     for part in parts[:-1]:
         path = path / part
@@ -264,7 +274,7 @@ def _open_below_portable(root: Path, parts: tuple[str, ...]) -> int:
     path = path / parts[-1]
     if path.is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-    return _regular(os.open(path, os.O_RDWR | os.O_CREAT | _BINARY, 0o666), path)
+    return _regular(os.open(path, os.O_RDWR | os.O_CREAT | exclusive | _BINARY, 0o666), path)
 
 
 def _open_to_read(path: Path) -> int:
@@ -282,7 +292,9 @@ def write_error(error: OSError, path: Path) -> GoTorrentError:
     """What a refused write means for the person."""
     if error.errno == errno.ENOSPC:
         return WriteError(f"the disk that holds {path.parent} is full: make room, then start again; nothing verified is lost")
-    if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EEXIST):
+    if error.errno == errno.EEXIST:
+        return WriteError(f"cannot write {path}: something that is not ours is in the way; use another -dir, or move it")
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return WriteError(f"cannot write {path}: a part of that path is a symbolic link or a file; use another -dir")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return WriteError(f"cannot write {path}: {error.strerror}; use another -dir, or change who may write there")

@@ -54,6 +54,7 @@ class Preparation:
         if not self._force:
             judge(self._metainfo, self._content, found, have, made)
         self._content.register(have)
+        self._content.absent = {file.path for file, stat in zip(layout.files, found, strict=True) if stat is None}
         if self._force:
             self._content.cut_to_size()
         self._made = made | {index for index, stat in enumerate(found) if stat is None or not stat.size}
@@ -70,8 +71,10 @@ class Preparation:
         """Remember `have` and the manifest; `clean` when nothing is being written any more. WriteError."""
         if self._made is None:
             return
-        files = inspect(self._content)
-        self._resume.save(ResumeState(have, files, self._made, clean, up, down))
+        made = self._made
+        if clean:  # what was never made is not ours, should it be there next time
+            made = {index for index in made if self._metainfo.layout.files[index].path not in self._content.absent}
+        self._resume.save(ResumeState(have, inspect(self._content), made, clean, up, down))
 
     def _trusted(self, remembered: ResumeState | None, found: list[FileStat | None]) -> tuple[Bitfield, Container[int]]:
         """The pieces to believe in without a look, and those that must be looked at; what is in neither is known to be missing."""

@@ -296,9 +296,9 @@ def test_a_folder_where_a_file_should_be(tmp_path: Path) -> None:
 def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(b"precious")
     metainfo, _ = folder("t", [("f", 8)])
-    with pytest.raises(WriteError, match="a part of that path is a symbolic link or a file"):
+    with pytest.raises(WriteError, match=r"symbolic link or a file|something that is not ours is in the way"):
         content_of(metainfo, tmp_path).write(0, memoryview(b"data"))
-    with pytest.raises(WriteError, match="a part of that path is a symbolic link or a file"):
+    with pytest.raises(WriteError, match=r"symbolic link or a file|something that is not ours is in the way"):
         content_of(metainfo, tmp_path / "t").write(0, memoryview(b"data"))
     assert (tmp_path / "t").read_bytes() == b"precious"
 
@@ -314,6 +314,19 @@ def test_failed_opens_leave_no_descriptor(tmp_path: Path) -> None:
     assert opened() == before
 
 
+@pytest.mark.usefixtures("both_ways")
+def test_a_file_that_was_absent_must_be_made_by_us(tmp_path: Path, pool: FilePool) -> None:
+    content = Content(layout(8, 8), tmp_path, pool)
+    content.absent = {file.path for file in content.layout.files}
+    put(tmp_path / "t", {"f1": b"precious"})
+    content.write(0, memoryview(b"12345678"))
+    with pytest.raises(WriteError, match=r"/t/f1: something that is not ours is in the way"):
+        content.write(8, memoryview(b"evil"))
+    pool.close()
+    content.write(4, memoryview(b"8765"))
+    assert tree(tmp_path / "t") == {"f0": b"12348765", "f1": b"precious"}
+
+
 # --- what a refused read or write means
 
 
@@ -324,7 +337,7 @@ def test_failed_opens_leave_no_descriptor(tmp_path: Path) -> None:
         (errno.EDQUOT, "cannot write /d/f: Disk quota exceeded"),
         (errno.ELOOP, "symbolic link or a file; use another -dir"),
         (errno.ENOTDIR, "symbolic link or a file; use another -dir"),
-        (errno.EEXIST, "a part of that path is a symbolic link or a file; use another -dir"),
+        (errno.EEXIST, "cannot write /d/f: something that is not ours is in the way; use another -dir, or move it"),
         (errno.EACCES, "cannot write /d/f: Permission denied; use another -dir, or change who may write there"),
         (errno.EROFS, "cannot write /d/f: Read-only file system; use another -dir"),
         (errno.EFBIG, "cannot write /d/f: File too large"),

@@ -158,9 +158,9 @@ def test_what_we_made_is_ours_after_a_crash_before_its_first_piece(disk: Disk) -
 def test_the_manifest_is_saved_before_the_first_file_is_made(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     real, there = files.open_below, []
 
-    def watch(root: Path, parts: tuple[str, ...]) -> int:
+    def watch(root: Path, parts: tuple[str, ...], *, new: bool = False) -> int:
         there.append((disk.state()["made"], tree(disk.data)))
-        return real(root, parts)
+        return real(root, parts, new=new)
 
     monkeypatch.setattr(files, "open_below", watch)
     disk.run(FOLDER)
@@ -183,13 +183,39 @@ def test_two_new_torrents_of_one_name_do_not_share_a_file(disk: Disk) -> None:
     first_content.close()
 
 
+def test_a_file_that_came_after_the_look_is_not_written(disk: Disk) -> None:
+    prepare, content = disk.prepare(FILE)
+    prepare.run(threading.Event(), disk.progress.append)
+    put(disk.data, {"f": b"my thesis"})
+    with pytest.raises(WriteError, match="/f: something that is not ours is in the way"):
+        content.write(0, memoryview(DATA)[:PIECE])
+    assert tree(disk.data) == {"f": b"my thesis"}
+    content.close()
+
+
+@pytest.mark.parametrize("when", ["before the stop", "after the stop"])
+def test_a_file_that_we_meant_to_make_and_did_not_is_not_ours_the_next_time(disk: Disk, when: str) -> None:
+    prepare, content = disk.prepare(FOLDER)
+    have = prepare.run(threading.Event(), disk.progress.append)
+    content.write(0, memoryview(PARTS["a"])[:PIECE])
+    have.add(0)
+    if when == "before the stop":
+        put(disk.data / "t", {"sub/b": b"my thesis"})
+    prepare.save(have, clean=True)
+    content.close()
+    assert disk.state()["made"] == [0, 2]
+    put(disk.data / "t", {"sub/b": b"my thesis"})
+    with pytest.raises(WriteError, match="sub/b is there already"):
+        disk.run(FOLDER)
+
+
 # --- seeding needs no write permission
 
 
 def refuse_writes(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     """Make every write below `root` fail as on a read-only disk: permission bits do not hold root back."""
 
-    def refuse(where: Path, parts: tuple[str, ...]) -> int:
+    def refuse(where: Path, parts: tuple[str, ...], *, new: bool = False) -> int:
         raise OSError(30, "Read-only file system", str(where))
 
     monkeypatch.setattr(files, "open_below", refuse)
