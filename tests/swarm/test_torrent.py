@@ -13,8 +13,8 @@ import pytest
 
 from gotorrent.metainfo.metainfo import Metainfo
 from gotorrent.session import listener
+from gotorrent.swarm import choker, greeting
 from gotorrent.swarm import downloader as downloader_module
-from gotorrent.swarm import greeting
 from gotorrent.swarm.peer import Peer
 from gotorrent.wire import messages as wire
 from tests.hostile.fake_peer import FakePeer
@@ -259,6 +259,50 @@ def test_no_slot_is_lost_when_many_come_at_once(world: World) -> None:
     finally:
         for peer in peers:
             peer.close()
+
+
+def test_choke_rounds_do_not_overlap(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once could send `choke` and `unchoke` in another order than they wrote them down."""
+    seed = world.client(TORRENT, DATA)
+    inside, overlaps, rounds = [0], [0], [0]
+    real_choose, pause = choker.choose, threading.Event()
+
+    def choose(*args: Any) -> Any:
+        inside[0] += 1
+        overlaps[0] += inside[0] > 1
+        rounds[0] += 1
+        pause.wait(0.02)
+        inside[0] -= 1
+        return real_choose(*args)
+
+    monkeypatch.setattr(choker, "choose", choose)
+    peers = [_fake(number).dial(seed.address).handshake() for number in range(8)]
+    try:
+        for peer in peers:
+            peer.interested()
+        wait_until(lambda: rounds[0] >= 8)
+        assert not overlaps[0]
+    finally:
+        for peer in peers:
+            peer.close()
+
+
+def test_a_flip_of_interest_costs_one_round_for_each_receive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = world.client(TORRENT, DATA, choke_interval=60)
+    wait_until(lambda: seed.torrent._next_round)
+    rounds = [0]
+    real = choker.choose
+
+    def choose(*args: Any) -> Any:
+        rounds[0] += 1
+        return real(*args)
+
+    monkeypatch.setattr(choker, "choose", choose)
+    with _fake(1).dial(seed.address).handshake() as peer:
+        peer.raw((wire.encode_flag(wire.INTERESTED) + wire.encode_flag(wire.NOT_INTERESTED)) * 5000)
+        peer.have(0)
+        wait_until(lambda: any(other.bits.count for other in seed.torrent.peers()))
+        assert rounds[0] < 100
 
 
 def test_more_addresses_than_may_be_dialled_at_once_are_all_dialled(world: World) -> None:
