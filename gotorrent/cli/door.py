@@ -8,7 +8,7 @@ import os
 import sys
 
 MINIMUM = (3, 10)
-PACKAGES = ("bencodepy", "flask", "requests", "tqdm", "waitress", "yaml")  # as they are imported
+PACKAGES = ("bencodepy", "flask", "prometheus_client", "requests", "tqdm", "waitress", "yaml")  # as they are imported
 
 
 def check(script: str) -> None:

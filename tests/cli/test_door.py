@@ -24,7 +24,7 @@ def say(*command: str | Path, cwd: Path = ROOT) -> str:
 @pytest.mark.parametrize("script", ["client.py", "tracker.py"])
 def test_outside_an_environment_one_command_makes_one_and_runs_the_script(script: str) -> None:
     text = say(sys.executable, "-S", "-E", script)
-    assert "packages that are not installed here: bencodepy, flask, requests, tqdm, waitress, yaml" in text
+    assert "packages that are not installed here: bencodepy, flask, prometheus_client, requests, tqdm, waitress, yaml" in text
     python = ".venv\\Scripts\\python.exe" if os.name == "nt" else ".venv/bin/python"
     command = f"{sys.executable} -m venv .venv && {python} -m pip install -e . && {python} {script}"
     assert text.splitlines()[1:] == [f"    {command}"]
