@@ -113,6 +113,9 @@ class TrackerConfig:
     state_file: str = _setting(
         "", 'file that keeps the counts of completed downloads over a restart; "" = in your state folder, "none" = not kept'
     )
+    show_addresses: bool = _setting(
+        False, "tell everybody who opens the tracker's page the addresses of peers: for a classroom, where all know each other"
+    )
     store: str = _setting("memory", "where peers are kept: memory, or redis://host:port/db to share them with other trackers")
 
 

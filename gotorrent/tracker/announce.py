@@ -97,7 +97,7 @@ def decide(
         want = config.numwant_max
     found = tracker.store.announce(info_hash, peer, event, seed, want, door < UDP4, now)
     if event != NONE:
-        tracker.counters.recent.append(Event(now, event, info_hash, peer))
+        tracker.counters.recent.append(Event(now, event, info_hash, peer, seed, door))
     return found
 
 
@@ -167,7 +167,7 @@ def as_reachable(peers4: Compact, peers6: Compact, asker: bytes, here: bytes) ->
     Such a peer runs on the tracker's machine, which another machine knows by the address that it asked at. An asker on
     loopback is on that machine too and gets them as they are.
     """
-    if is_loopback(asker) or not _has_loopback(peers4, peers6):
+    if is_loopback(asker) or not has_loopback(peers4, peers6):
         return peers4, peers6
     every = split_peers(bytes(peers4), PEER4) + split_peers(bytes(peers6), PEER6)
     both = [seen for peer in every if (seen := _reached(peer, asker, here))]
@@ -175,7 +175,8 @@ def as_reachable(peers4: Compact, peers6: Compact, asker: bytes, here: bytes) ->
     return b"".join(peer for peer in unique if len(peer) == PEER4), b"".join(peer for peer in unique if len(peer) == PEER6)
 
 
-def _has_loopback(peers4: Compact, peers6: Compact) -> bool:
+def has_loopback(peers4: Compact, peers6: Compact) -> bool:
+    """Is any of these compact peers known by a loopback address? It may say so of one that is not."""
     return 127 in peers4[::PEER4] or LOOPBACK6 in peers6
 
 

@@ -12,12 +12,14 @@ RECENT = 200  # events that the dashboard can look back on
 
 
 class Event(NamedTuple):
-    """A peer that started, completed or stopped (`event` as in `store`), at monotonic second `when`. `peer` is compact."""
+    """A peer (compact) that started, completed or stopped (`event` as in `store`) at monotonic second `when`, through which door."""
 
     when: float
     event: int
     info_hash: bytes
     peer: bytes
+    seed: bool
+    door: int
 
 
 class Counters:
