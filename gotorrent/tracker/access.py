@@ -11,6 +11,7 @@ stays in force. What is said about a key names its person and never the key.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ MAX_FILE = 64 * 1024 * 1024  # bytes; a million and a half info-hashes
 KEY_DIGITS = 32  # hex digits of a passkey: 128 random bits
 MAX_NAME = 64  # characters of a person's name
 
+_HASH = re.compile(rb"[0-9A-Fa-f]{40}")
 _T = TypeVar("_T")
 
 
@@ -67,14 +69,10 @@ def read_hashes(path: Path) -> frozenset[InfoHash]:
         text = line.partition(b"#")[0].strip()
         if not text:
             continue
-        try:
-            info_hash = bytes.fromhex(text.decode()) if len(text) == 40 else b""
-        except ValueError:
-            info_hash = b""
-        if not info_hash:
+        if not _HASH.fullmatch(text):
             shown = text[:50].decode(errors="replace")
             raise ConfigError(f"{path} line {number}: {shown!r} is no info-hash: 40 hex digits, and comments after #")
-        found.add(InfoHash(info_hash))
+        found.add(InfoHash(bytes.fromhex(text.decode())))
     return frozenset(found)
 
 
@@ -168,10 +166,8 @@ class Access:
         self._deny = _watched(deny_file, read_hashes)
         self._keys = _watched(passkey_file, read_keys)
 
-    @property
-    def private(self) -> bool:
-        """Is a passkey needed?"""
-        return self._keys is not None
+        self.private = bool(passkey_file)
+        self.open = not (allow_file or deny_file or passkey_file)
 
     def refusal_of_torrent(self, info_hash: bytes) -> str | None:
         """Why this torrent is not served; None when it is."""
@@ -191,16 +187,16 @@ class Access:
             return "this tracker does not know your key, or no longer: ask its operator for a new announce URL"
         return None
 
-    def refresh(self, force: bool = False) -> list[str]:
-        """Read again what has changed, or everything; a sentence for each file that was read or is broken."""
-        said = []
+    def refresh(self, force: bool = False) -> tuple[list[str], list[str]]:
+        """Read again what has changed, or everything: a sentence for each file that was read, and for each that is broken."""
+        read, broken = [], []
         for file in (self._allow, self._deny, self._keys):
             try:
                 if file is not None and file.refresh(force):
-                    said.append(f"read {file.path}: {len(file.value)} entries")
+                    read.append(f"read {file.path}: {len(file.value)} entries")
             except ConfigError as error:
-                said.append(f"{error}; what was read before stays in force")
-        return said
+                broken.append(f"{error}; what was read before stays in force")
+        return read, broken
 
 
 def _watched(path: str, read: Callable[[Path], _T]) -> WatchedFile[_T] | None:

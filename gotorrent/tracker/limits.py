@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import threading
 
-from gotorrent.tracker.networks import LOOPBACK, Networks, group
+from gotorrent.tracker.networks import Networks
+from gotorrent.wire.compact import is_loopback
 
 MAX_ADDRESSES = 131_072  # buckets in memory, some 100 bytes each
+IPV6_HOST = 8  # bytes of an IPv6 address that count: a host may use any address of its /64
 
 
 class RateLimit:
@@ -25,7 +27,7 @@ class RateLimit:
         self.burst = burst
         self._cost = 1 / rate if rate else 0.0  # seconds until one token has come back
         self._fill = burst * self._cost  # seconds until an empty bucket is full
-        self._exempt = exempt
+        self._exempt = exempt if exempt else None
         self._half = max(1, max_addresses // 2)
         self._lock = threading.Lock()
         self._young: dict[bytes, float] = {}
@@ -37,9 +39,9 @@ class RateLimit:
 
     def wait(self, packed: bytes, now: float) -> float:
         """Take one token of the address: 0.0 when there was one, else the seconds until there is, and none is taken."""
-        if not self.rate or packed in LOOPBACK or packed in self._exempt:
+        if not packed or is_loopback(packed) or not self.rate or (self._exempt is not None and packed in self._exempt):
             return 0.0
-        key = group(packed)
+        key = packed[:IPV6_HOST]
         with self._lock:
             if len(self._young) >= self._half or now - self._young_since > self._fill:
                 self._old, self._young, self._young_since = self._young, {}, now
@@ -74,7 +76,7 @@ class ConnectionCount:
         """Count one more; False, and not counted, when the address has its share already."""
         if self._free(packed):
             return True
-        key = group(packed)
+        key = packed[:IPV6_HOST]
         count = self._open.get(key, 0)
         if count >= self.most:
             return False
@@ -85,7 +87,7 @@ class ConnectionCount:
         """Count one less: once for each `enter` that returned True."""
         if self._free(packed):
             return
-        key = group(packed)
+        key = packed[:IPV6_HOST]
         count = self._open.get(key, 0) - 1
         if count > 0:
             self._open[key] = count
@@ -96,4 +98,4 @@ class ConnectionCount:
         return len(self._open)
 
     def _free(self, packed: bytes) -> bool:
-        return not packed or packed in LOOPBACK or packed in self._exempt
+        return not packed or is_loopback(packed) or packed in self._exempt

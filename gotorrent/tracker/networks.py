@@ -53,10 +53,4 @@ def _range(word: str, setting: str) -> tuple[int, int, int]:
     return network.max_prefixlen // 8, int(network.netmask), int(network.network_address)
 
 
-def group(packed: bytes) -> bytes:
-    """What counts as one host: an IPv4 address, or the /64 of an IPv6 one, since a host may use any address of its /64."""
-    return packed if len(packed) == 4 else packed[:8]
-
-
 PRIVATE = Networks("private")
-LOOPBACK = Networks("loopback")

@@ -27,6 +27,8 @@ class Rules:
     def refuse_announce(self, source: bytes, info_hash: bytes, key: bytes, door: int, now: float) -> str | None:
         """Why this announce is refused, None when it is not. Raises `TrackerError` when it may be asked again after some time."""
         self._check_limit(source, now)
+        if self.access.open:
+            return None
         return self.access.refusal_of_key(key) or self.access.refusal_of_torrent(info_hash)
 
     def refuse_scrape(self, source: bytes, info_hashes: Sequence[bytes], key: bytes, door: int, now: float) -> str | None:

@@ -34,7 +34,19 @@ class TestLists:
         assert read_hashes(path) == {GOOD, BAD}
 
     @pytest.mark.parametrize(
-        "line", ["1" * 39, "1" * 41, "g" * 40, "1" * 38 + " 1", "+" + "1" * 39, "<script>", "é" * 20, "١" * 40, "magnet:?xt=1"]
+        "line",
+        [
+            "1" * 39,
+            "1" * 41,
+            "g" * 40,
+            "1" * 38 + " 1",
+            "1" * 19 + "\t\t" + "1" * 19,
+            "+" + "1" * 39,
+            "<script>",
+            "é" * 20,
+            "١" * 40,
+            "magnet:?xt=1",
+        ],
     )
     def test_a_broken_line_is_named(self, path, line):
         path.write_text(f"{GOOD_LINE}\n\n{line}\n{BAD_LINE}\n", encoding="utf-8")
@@ -75,23 +87,23 @@ class TestReload:
     def test_a_change_is_seen_and_nothing_is_read_without_one(self, path):
         change(path, GOOD_LINE)
         rules = Access(str(path), "", "")
-        assert rules.refresh() == []
+        assert rules.refresh() == ([], [])
         change(path, f"{GOOD_LINE}\n{BAD_LINE}")
-        assert rules.refresh() == [f"read {path}: 2 entries"]
+        assert rules.refresh() == ([f"read {path}: 2 entries"], [])
         assert rules.refusal_of_torrent(BAD) is None
-        assert rules.refresh() == []
+        assert rules.refresh() == ([], [])
 
     def test_forced(self, path):
         change(path, GOOD_LINE)
-        assert Access(str(path), "", "").refresh(force=True) == [f"read {path}: 1 entries"]
+        assert Access(str(path), "", "").refresh(force=True) == ([f"read {path}: 1 entries"], [])
 
     def test_a_broken_file_is_said_once_and_the_old_list_stays(self, path):
         change(path, GOOD_LINE)
         rules = Access(str(path), "", "")
         change(path, f"{BAD_LINE}\nnonsense")
-        (said,) = rules.refresh()
+        _, (said,) = rules.refresh()
         assert "line 2" in said and said.endswith("what was read before stays in force")
-        assert rules.refresh() == []
+        assert rules.refresh() == ([], [])
         assert (rules.refusal_of_torrent(GOOD), bool(rules.refusal_of_torrent(BAD))) == (None, True)
         change(path, BAD_LINE)
         rules.refresh()
@@ -101,8 +113,8 @@ class TestReload:
         change(path, GOOD_LINE)
         rules = Access(str(path), "", "")
         path.unlink()
-        assert "cannot read" in rules.refresh()[0]
-        assert rules.refresh() == []
+        assert "cannot read" in rules.refresh()[1][0]
+        assert rules.refresh() == ([], [])
         assert rules.refusal_of_torrent(BAD)
 
 
@@ -115,7 +127,7 @@ class TestKeys:
         assert rules.private
         assert rules.refusal_of_key(key.encode()) is None
         assert revoke_key(path, key).name == "Ada Lovelace"
-        assert len(rules.refresh()) == 1
+        assert len(rules.refresh()[0]) == 1
         assert "does not know your key" in rules.refusal_of_key(key.encode())
         assert rules.refusal_of_key(other.encode()) is None
         assert revoke_key(path, "Boole").made == "2026-11-24"
