@@ -73,6 +73,7 @@ class TrackerConfig:
 
     host: str = _setting("", 'address to listen on; "" = all addresses, IPv4 and IPv6')
     port: int = _setting(8080, "HTTP port; the tracker never moves to another one", 0, 65535)
+    udp_port: int = _setting(-1, "UDP port; -1 = the same number as the HTTP port, 0 = no UDP", -1, 65535)
     announce_interval: int = _setting(60, "seconds that a client should wait between two announces", 1, 86_400)
     min_interval: int = _setting(15, "seconds that a client must wait between two announces", 1, 86_400)
     peer_timeout: int = _setting(

@@ -8,12 +8,10 @@ and those that take over 5 seconds.
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from waitress import wasyncore
@@ -25,22 +23,21 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from gotorrent.clock import SYSTEM_CLOCK, Clock
 from gotorrent.config import TrackerConfig
-from gotorrent.errors import PortBusyError, UsageError
-from gotorrent.lan import port_holder
 from gotorrent.tracker.announce import MAX_QUERY
+from gotorrent.tracker.sockets import BACKLOG, bind
+from gotorrent.tracker.overview import Overview
 from gotorrent.tracker.swarms import Swarms
 from gotorrent.tracker.tracker import Tracker
+from gotorrent.tracker.udp import UdpServer
 from web_ui.tracker_app import LOCAL_ADDRESS, announce_urls, create_app
 
 HEAD_SECONDS = 5  # a request's head must be here by then, however steadily it drips
 IDLE_SECONDS = 10  # a connection with nothing to do is closed; a reader that does not read too
 MAX_BODY = 1024  # bytes; no URL of ours reads one
-BACKLOG = 1024  # connections that wait to be accepted
 TICK = 0.5  # seconds between two sweeps of old peers and slow connections
 STOP_SECONDS = 1  # for the requests under way when the tracker stops
 _OTHER_FILES = 64  # open files that are no connections
 _SELECT_LIMIT = 400  # connections where there is only select(), as on Windows: it takes 512 descriptors
-_ANY_PORT_TRIES = 20  # how often a free port is sought that both families have
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +52,7 @@ class TrackerServer:
         self.config = config
         self.host = config.host if host is None else host
         self.port = config.port if port is None else port
+        self.udp_port = config.udp_port
         self.tracker = Tracker(config, Swarms(config))
         self._clock = clock
         self._table: dict[int, Any] = {}  # waitress's: descriptor -> what reads and writes it
@@ -62,6 +60,7 @@ class TrackerServer:
         self._stopping = threading.Event()
         self._closing = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._udp: UdpServer | None = None
 
     @property
     def urls(self) -> list[str]:
@@ -75,8 +74,9 @@ class TrackerServer:
 
     def start(self) -> None:
         """Listen and answer from now on. Raises `PortBusyError` or `UsageError` when it cannot listen there."""
-        sockets = _bind(self.host, self.port)
+        sockets, udp_sockets = bind(self.host, self.port, self.udp_port)
         self.port = sockets[0].getsockname()[1]
+        self.udp_port = udp_sockets[0].getsockname()[1] if udp_sockets else 0
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a request waits for a thread
         adjustments = Adjustments(
             threads=self.config.threads,
@@ -90,7 +90,8 @@ class TrackerServer:
             log_socket_errors=False,
             ident="GoTorrent",
         )
-        app = create_app(self.tracker, self._clock, self.host)
+        self._overview = Overview(self.tracker, self._clock.monotonic())
+        app = create_app(self.tracker, self._clock, self.host, self._overview)
         workers = _Workers()
         workers.set_thread_count(self.config.threads)
         for sock in sockets:
@@ -99,6 +100,8 @@ class TrackerServer:
                 _Server(app, self._table, _sock=sock, dispatcher=workers, adj=adjustments, sockinfo=info, bind_socket=False)
             )
         self._thread = threading.Thread(target=self._run, args=(workers,), name="tracker-http")
+        self._udp = UdpServer(self.tracker, udp_sockets, self._clock)
+        self._udp.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -109,6 +112,8 @@ class TrackerServer:
                 self._servers[0].pull_trigger()
         if self._thread is not None:
             self._thread.join()
+        if self._udp is not None:
+            self._udp.stop()
 
     def __enter__(self) -> TrackerServer:
         self.start()
@@ -125,6 +130,7 @@ class TrackerServer:
                 now = self._clock.monotonic()
                 if now >= next_sweep:
                     self.tracker.store.sweep(now)
+                    self._overview.record(now)
                     next_sweep = now + TICK
         finally:
             workers.stop()  # before the table is closed: they wake this loop through a descriptor in it
@@ -226,67 +232,3 @@ def _connection_limit(wanted: int) -> int:
     if allowed < wanted:
         _log.warning("this system allows %d open files, so %d connections and not %d", soft, allowed, wanted)
     return allowed
-
-
-def _bind(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for `host`, or for all addresses of both families, all on one port."""
-    if host:
-        try:
-            found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        except OSError:
-            raise UsageError(f"cannot listen on {host}: there is no such address") from None
-        addresses = list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
-    else:
-        addresses = [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]  # noqa: S104
-    for tries_left in reversed(range(_ANY_PORT_TRIES if port == 0 else 1)):
-        try:
-            return _bind_all(addresses, port)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or not tries_left:
-                raise _bind_error(error, host, port) from error
-    return []
-
-
-def _bind_all(addresses: Sequence[tuple[socket.AddressFamily, str]], port: int) -> list[socket.socket]:
-    """Listen on each address; a family that this system does not have is left out, unless none remains."""
-    sockets: list[socket.socket] = []
-    try:
-        for family, host in addresses:
-            try:
-                sockets.append(_listen(family, host, sockets[0].getsockname()[1] if sockets else port))
-            except OSError as error:
-                last_hope = not sockets and (family, host) == addresses[-1]
-                if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) or last_hope:
-                    raise
-    except OSError:
-        for sock in sockets:
-            sock.close()
-        raise
-    return sockets
-
-
-def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":  # elsewhere it would let two programs have one port
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _bind_error(error: OSError, host: str, port: int) -> UsageError:
-    if error.errno == errno.EADDRINUSE:
-        holder = port_holder(port)
-        by = f" by {holder}" if holder else ""
-        return PortBusyError(f"port {port} is in use{by}: stop that program, or choose another port with -port")
-    if error.errno == errno.EACCES:
-        return UsageError(f"port {port} needs administrator rights: choose one above 1023 with -port")
-    if error.errno == errno.EADDRNOTAVAIL:
-        return UsageError(f"cannot listen on {host}: it is no address of this machine")
-    return UsageError(f"cannot listen on port {port}: {error.strerror}")
