@@ -1,8 +1,8 @@
 """Every URL of the tracker: `/announce` and `/scrape` for torrent clients (BEP 3, 48), pages for people.
 
 The decisions are those of `gotorrent.tracker.announce`; here the raw query string goes in and its bytes come out. Flask's own
-reading of the query is never used: it decodes to text, which destroys an info-hash. A page shows counts and addresses of the
-tracker itself, nothing that a peer sent and no peer's address. Nothing can be changed through a page, so there is no login.
+reading of the query is never used: it decodes to text, which destroys an info-hash. The page at `/` is that of `tracker_page`;
+nothing can be changed through it, so there is no login.
 """
 
 from __future__ import annotations
@@ -10,38 +10,30 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, render_template, request, send_from_directory
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from gotorrent import __version__
 from gotorrent.clock import Clock
 from gotorrent.errors import TrackerError
 from gotorrent.lan import lan_addresses
 from gotorrent.tracker.announce import announce, failure, scrape
 from gotorrent.tracker.counters import HTTP4, HTTP6
+from gotorrent.tracker.overview import Overview
 from gotorrent.tracker.tracker import Tracker, packed
+from web_ui import security
+from web_ui.tracker_page import add_page
 
 LOCAL_ADDRESS = "gotorrent.local_address"  # key in the WSGI environment: our side of the connection, set by tracker_server
 
-_PLAIN_HEADERS = {"X-Content-Type-Options": "nosniff"}  # bytes for programs: no browser may take them for a page
-_PAGE_HEADERS = {
-    **_PLAIN_HEADERS,
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
-
-def create_app(tracker: Tracker, clock: Clock, host: str = "") -> Flask:
+def create_app(tracker: Tracker, clock: Clock, host: str = "", overview: Overview | None = None) -> Flask:
     """The WSGI application of one tracker that listens on `host` ("" = everywhere).
 
-    The server that runs it puts its own address on each connection into `environ[LOCAL_ADDRESS]`.
+    The server that runs it puts its own address on each connection into `environ[LOCAL_ADDRESS]`. It may give the `overview` that
+    it records; without one, the page draws only what happened while somebody looked at it.
     """
-    app = Flask(__name__, static_folder=None)
+    app = Flask(__name__)
+    page = add_page(app, overview or Overview(tracker, clock.monotonic()), clock, lambda: _urls(tracker, host))
 
     @app.get("/announce")
     @app.get("/announce/<path:key>")
@@ -49,7 +41,7 @@ def create_app(tracker: Tracker, clock: Clock, host: str = "") -> Flask:
         if request.method == "HEAD":
             return _plain(b"")
         if _person():
-            return _page(tracker, host)
+            return page()
         try:
             source, door = _source(tracker)
         except TrackerError as error:
@@ -61,20 +53,12 @@ def create_app(tracker: Tracker, clock: Clock, host: str = "") -> Flask:
     @app.get("/scrape/<path:key>")
     def scrape_route(key: str = "") -> Response | str:
         if _person():
-            return _page(tracker, host)
+            return page()
         try:
             source, door = _source(tracker)
         except TrackerError as error:
             return _plain(failure(str(error)))
         return _plain(scrape(tracker, request.query_string, source, clock.monotonic(), door, key.encode()))
-
-    @app.get("/")
-    def index() -> str:
-        return _page(tracker, host)
-
-    @app.get("/tracker.css")
-    def style() -> Response:
-        return send_from_directory(f"{app.root_path}/static", "tracker.css")
 
     app.register_error_handler(HTTPException, _explain)
     app.after_request(_secure)
@@ -106,23 +90,16 @@ def _person() -> bool:
     return not request.query_string and "text/html" in request.headers.get("Accept", "")
 
 
-def _page(tracker: Tracker, host: str) -> str:
-    """The page for people: what this is, and the URL by which this visitor's machine reached us."""
+def _urls(tracker: Tracker, host: str) -> tuple[list[str], list[str]]:
+    """Announce URLs for other machines, also the one by which this visitor reached us, and those for this machine alone."""
     here = request.environ.get(LOCAL_ADDRESS, "")
     port = int(request.environ["SERVER_PORT"])
     urls = announce_urls(host, port)
     if here and _useful(here) and _url(here, port) not in urls:
         urls.append(_url(here, port))
     local = [url for url in urls if not _useful(urlsplit(url).hostname or "")]
-    others = [url for url in urls if url not in local]
-    return render_template(
-        "tracker.html",
-        local=local,
-        others=others,
-        totals=tracker.store.totals(),
-        announces=sum(tracker.counters.announces),
-        version=__version__,
-    )
+    key = "/YOUR-PASSKEY" if tracker.config.passkey_file else ""
+    return [url + key for url in urls if url not in local], [url + key for url in local]
 
 
 def _useful(host: str) -> bool:
@@ -149,5 +126,11 @@ def _explain(error: HTTPException) -> Response:
 
 
 def _secure(response: Response) -> Response:
-    response.headers.update(_PLAIN_HEADERS if response.mimetype == "text/plain" else _PAGE_HEADERS)
+    """What is for programs must not be taken for a page by a browser; what is a page gets all of `security.HEADERS`."""
+    if response.mimetype == "text/plain":
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+    response.headers.update(security.HEADERS)
+    if request.endpoint != "static":
+        response.headers["Cache-Control"] = "no-store"
     return response

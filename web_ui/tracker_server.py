@@ -24,8 +24,8 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from gotorrent.clock import SYSTEM_CLOCK, Clock
 from gotorrent.config import TrackerConfig
 from gotorrent.tracker.announce import MAX_QUERY
-from gotorrent.tracker.sockets import BACKLOG, bind
 from gotorrent.tracker.overview import Overview
+from gotorrent.tracker.sockets import BACKLOG, bind
 from gotorrent.tracker.swarms import Swarms
 from gotorrent.tracker.tracker import Tracker
 from gotorrent.tracker.udp import UdpServer

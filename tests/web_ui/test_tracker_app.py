@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 import socket
 import threading
@@ -12,6 +13,7 @@ import bencodepy
 import pytest
 import requests
 
+from gotorrent import __version__
 from gotorrent.config import TrackerConfig
 from gotorrent.errors import PortBusyError, UsageError
 from gotorrent.tracker.tracker import packed
@@ -132,7 +134,7 @@ class TestPages:
         assert answer.getheader("Content-Type") == "text/html; charset=utf-8"
         assert "GoTorrent tracker" in text
         assert f"http://localhost:{server.port}/announce" in text
-        assert "<dt>Seeds</dt><dd>1</dd>" in text
+        assert '<dd id="seeds">1</dd>' in text
 
     def test_the_page_names_only_addresses_that_are_listened_on(self, monkeypatch):
         monkeypatch.setattr("web_ui.tracker_app.lan_addresses", lambda: ["192.0.2.5"])
@@ -140,8 +142,8 @@ class TestPages:
             with TrackerServer(TrackerConfig(), host=host, port=0) as server:
                 _, body = get(server, "/")
                 assert (f"http://192.0.2.5:{server.port}/announce" in body.decode()) is shown
-                assert (b"Put this into your torrents" in body) is shown
-                assert b"For clients on this machine alone" in body
+                assert (b"Put one of these into your torrents" in body) is shown
+                assert b"only on this machine" in body
 
     def test_nothing_of_a_peer_is_on_the_page(self, server):
         evil = "%3Cscript%3Ealert(1)%3C/script%3E"[:60]
@@ -150,19 +152,46 @@ class TestPages:
             f"/announce?info_hash={HASH}&peer_id=%3Cscript%3E{'x' * 12}&port=6881&left=0&event={evil}",
             **{"User-Agent": "<script>"},
         )
-        _, body = get(server, f"/?{evil}", **{"User-Agent": "<script>", "Host": "<script>", "X-Forwarded-Host": "<script>"})
-        assert b"<script" not in body
-        assert b"6881" not in body
+        for path in ("/", "/dashboard.json"):
+            _, body = get(
+                server, f"{path}?{evil}", **{"User-Agent": "<script>", "Host": "<script>", "X-Forwarded-Host": "<script>"}
+            )
+            assert body.count(b"<script") == body.count(b"<script defer src=")
+            assert b"6881" not in body and b"alert(" not in body
 
-    @pytest.mark.parametrize("path", ["/", "/tracker.css"])
+    def test_the_numbers_of_the_page(self, server):
+        get(server, ANNOUNCE + "&event=started", host="::1")
+        answer, body = get(server, "/dashboard.json")
+        assert answer.getheader("Content-Type") == "application/json"
+        seen = json.loads(body)
+        assert (seen["seeds"], seen["announces"]["http6"]) == (1, 1)
+        assert seen["events"][0]["event"] == "started" and "address" not in seen["events"][0]
+
+    def test_the_page_has_no_inline_code_and_its_files_carry_the_version(self, server):
+        _, body = get(server, "/")
+        page = body.decode()
+        assert "<style" not in page and " style=" not in page and " on" + "click=" not in page
+        assert page.count("<script") == page.count("<script defer src=") == 4
+        for name in ("base.css", "tracker.css", "elements.js", "tracker.js", "tracker_chart.js", "words.js", "icon.svg"):
+            assert f"/static/{name}?v={__version__}" in page
+            assert get(server, f"/static/{name}?v={__version__}")[0].status == 200
+
+    def test_a_private_tracker_says_that_a_key_belongs_into_the_url(self, tmp_path):
+        keys = tmp_path / "keys"
+        keys.touch()
+        with TrackerServer(TrackerConfig(passkey_file=str(keys)), host="127.0.0.1", port=0) as server:
+            _, body = get(server, "/")
+            assert f"http://127.0.0.1:{server.port}/announce/YOUR-PASSKEY" in body.decode()
+
+    @pytest.mark.parametrize("path", ["/", "/dashboard.json", "/static/tracker.css"])
     def test_strict_headers_on_what_a_browser_shows(self, server, path):
         answer, _ = get(server, path)
         policy = answer.getheader("Content-Security-Policy")
-        assert policy.startswith("default-src 'none'; style-src 'self'")
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
         assert "unsafe" not in policy
         assert answer.getheader("X-Content-Type-Options") == "nosniff"
         assert answer.getheader("X-Frame-Options") == "DENY"
-        assert answer.getheader("Referrer-Policy") == "no-referrer"
+        assert answer.getheader("Referrer-Policy") == "same-origin"
 
     @pytest.mark.parametrize("path", ["/announce", "/scrape", "/nothing", ANNOUNCE])
     def test_what_is_for_programs_is_never_taken_for_a_page(self, server, path):
@@ -170,11 +199,19 @@ class TestPages:
         assert answer.getheader("Content-Type").startswith("text/plain")
         assert answer.getheader("X-Content-Type-Options") == "nosniff"
 
-    def test_the_style_sheet_and_no_other_file(self, server):
-        answer, body = get(server, "/tracker.css")
+    def test_the_files_of_the_page_and_no_other_file(self, server):
+        answer, body = get(server, "/static/base.css")
         assert answer.getheader("Content-Type").startswith("text/css")
         assert b"font" in body
-        for path in ["/static/tracker.css", "/tracker_app.py", "/../tracker_app.py", "/..%2ftracker_app.py", "//etc/passwd"]:
+        for path in [
+            "/static/",
+            "/static/../tracker_app.py",
+            "/static/..%2ftracker_app.py",
+            "/tracker_app.py",
+            "/../tracker_app.py",
+            "/..%2ftracker_app.py",
+            "//etc/passwd",
+        ]:
             assert get(server, path)[0].status == 404
 
     def test_unknown_urls_and_methods_are_explained(self, server):
