@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
@@ -352,3 +353,20 @@ def test_a_file_that_vanishes_under_a_seed_ends_it_with_a_sentence(world: World)
     wait_until(lambda: seed.torrent.state == "error")
     assert "shorter" in str(seed.torrent.error)
     assert not leech.torrent.manager.complete
+
+
+def test_a_swarm_goes_on_when_its_seed_leaves(world: World) -> None:
+    """Five leechers with a random third each; the seed stays until every piece is somewhere else. All become identical."""
+    data = make_data(8 * 2**20 - 99)
+    metainfo = make_metainfo(data, PIECE_LENGTH)
+    pieces = metainfo.layout.piece_count
+    rng = random.Random(7)
+    seed = world.client(metainfo, data)
+    leeches = [world.client(metainfo, _only(metainfo, data, set(rng.sample(range(pieces), pieces // 3)))) for _ in range(5)]
+    for leech in leeches:
+        leech.meet(seed.address, *[other.address for other in leeches if other is not leech])
+    wait_until(lambda: len(set().union(*(leech.torrent.manager.have for leech in leeches))) == pieces)
+    seed.session.stop()
+    for leech in leeches:
+        leech.finishes(data)
+        assert leech.torrent.manager._spent == 0
