@@ -34,7 +34,9 @@ class Networks:
         self.unix = UNIX in words
         self._ranges = [_range(word, setting) for word in words if word != UNIX]
 
-    def __contains__(self, packed: bytes) -> bool:
+    def __contains__(self, packed: object) -> bool:
+        if not isinstance(packed, bytes):
+            return False
         size, number = len(packed), int.from_bytes(packed, "big")
         return any(size == length and number & mask == first for length, mask, first in self._ranges)
 

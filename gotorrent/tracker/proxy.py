@@ -27,7 +27,7 @@ class ReverseProxies:
     def __contains__(self, source: object) -> bool:
         if not source:
             return self._networks.unix
-        return isinstance(source, bytes) and source in self._networks
+        return source in self._networks
 
     def client(self, source: bytes, forwarded_for: str) -> bytes:
         """Packed address of who asked `source`, by the value of its `X-Forwarded-For` (several headers joined by commas).

@@ -36,6 +36,9 @@ class Watch(Protocol):
     def warning(self, info_hash: bytes, peer: bytes, now: float) -> str | None:
         """What this peer (compact) should be told as `warning message`; None for nothing. UDP cannot tell it."""
 
+    def unreachable(self) -> int:
+        """How many peers nobody could reach lately."""
+
 
 class Proxies(Protocol):
     """Which sources are proxies of ours, and for whom they speak."""
