@@ -26,14 +26,14 @@ from web_ui.tracker_page import add_page
 LOCAL_ADDRESS = "gotorrent.local_address"  # key in the WSGI environment: our side of the connection, set by tracker_server
 
 
-def create_app(tracker: Tracker, clock: Clock, host: str = "", overview: Overview | None = None) -> Flask:
-    """The WSGI application of one tracker that listens on `host` ("" = everywhere).
+def create_app(tracker: Tracker, clock: Clock, host: str = "", udp_port: int = 0, overview: Overview | None = None) -> Flask:
+    """The WSGI application of one tracker that listens on `host` ("" = everywhere), for UDP on `udp_port` (0 = not).
 
     The server that runs it puts its own address on each connection into `environ[LOCAL_ADDRESS]`. It may give the `overview` that
     it records; without one, the page draws only what happened while somebody looked at it.
     """
     app = Flask(__name__)
-    page = add_page(app, overview or Overview(tracker, clock.monotonic()), clock, lambda: _urls(tracker, host))
+    page = add_page(app, overview or Overview(tracker, clock.monotonic()), clock, lambda: _urls(tracker, host, udp_port))
 
     @app.get("/announce")
     @app.get("/announce/<path:key>")
@@ -73,8 +73,8 @@ def announce_urls(host: str, port: int) -> list[str]:
     return [_url(address, port) for address in ["localhost", *reached]]
 
 
-def _url(host: str, port: int) -> str:
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/announce"
+def _url(host: str, port: int, scheme: str = "http") -> str:
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/announce"
 
 
 def _source(tracker: Tracker) -> tuple[bytes, int]:
@@ -90,16 +90,21 @@ def _person() -> bool:
     return not request.query_string and "text/html" in request.headers.get("Accept", "")
 
 
-def _urls(tracker: Tracker, host: str) -> tuple[list[str], list[str]]:
+def _urls(tracker: Tracker, host: str, udp_port: int) -> tuple[list[str], list[str]]:
     """Announce URLs for other machines, also the one by which this visitor reached us, and those for this machine alone."""
     here = request.environ.get(LOCAL_ADDRESS, "")
     port = int(request.environ["SERVER_PORT"])
     urls = announce_urls(host, port)
     if here and _useful(here) and _url(here, port) not in urls:
         urls.append(_url(here, port))
-    local = [url for url in urls if not _useful(urlsplit(url).hostname or "")]
     key = "/YOUR-PASSKEY" if tracker.config.passkey_file else ""
-    return [url + key for url in urls if url not in local], [url + key for url in local]
+    others: list[str] = []
+    local: list[str] = []
+    for url in urls:
+        there = urlsplit(url).hostname or ""
+        shown = [url, _url(there, udp_port, "udp")] if udp_port else [url]
+        (others if _useful(there) else local).extend(each + key for each in shown)
+    return others, local
 
 
 def _useful(host: str) -> bool:

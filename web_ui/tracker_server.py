@@ -91,7 +91,7 @@ class TrackerServer:
             ident="GoTorrent",
         )
         self._overview = Overview(self.tracker, self._clock.monotonic())
-        app = create_app(self.tracker, self._clock, self.host, self._overview)
+        app = create_app(self.tracker, self._clock, self.host, self.udp_port, self._overview)
         workers = _Workers()
         workers.set_thread_count(self.config.threads)
         for sock in sockets:

@@ -134,6 +134,7 @@ class TestPages:
         assert answer.getheader("Content-Type") == "text/html; charset=utf-8"
         assert "GoTorrent tracker" in text
         assert f"http://localhost:{server.port}/announce" in text
+        assert f"udp://localhost:{server.udp_port}/announce" in text
         assert '<dd id="seeds">1</dd>' in text
 
     def test_the_page_names_only_addresses_that_are_listened_on(self, monkeypatch):
@@ -175,6 +176,10 @@ class TestPages:
         for name in ("base.css", "tracker.css", "elements.js", "tracker.js", "tracker_chart.js", "words.js", "icon.svg"):
             assert f"/static/{name}?v={__version__}" in page
             assert get(server, f"/static/{name}?v={__version__}")[0].status == 200
+
+    def test_no_udp_address_is_named_when_there_is_none(self):
+        with TrackerServer(TrackerConfig(udp_port=0), host="127.0.0.1", port=0) as server:
+            assert b"udp:" not in get(server, "/")[1]
 
     def test_a_private_tracker_says_that_a_key_belongs_into_the_url(self, tmp_path):
         keys = tmp_path / "keys"
