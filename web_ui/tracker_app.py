@@ -8,6 +8,7 @@ nothing can be changed through it, so there is no login.
 from __future__ import annotations
 
 import ipaddress
+import logging
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
@@ -22,6 +23,9 @@ from gotorrent.tracker.overview import Overview
 from gotorrent.tracker.tracker import Tracker, packed
 from web_ui import security
 from web_ui.tracker_page import add_page
+from web_ui.tracker_status import add_status
+
+_log = logging.getLogger(__name__)
 
 LOCAL_ADDRESS = "gotorrent.local_address"  # key in the WSGI environment: our side of the connection, set by tracker_server
 
@@ -60,7 +64,9 @@ def create_app(tracker: Tracker, clock: Clock, host: str = "", udp_port: int = 0
             return _plain(failure(str(error)))
         return _plain(scrape(tracker, request.query_string, source, clock.monotonic(), door, key.encode()))
 
+    add_status(app, tracker, clock)
     app.register_error_handler(HTTPException, _explain)
+    app.register_error_handler(Exception, _broken)
     app.after_request(_secure)
     return app
 
@@ -128,6 +134,12 @@ def _explain(error: HTTPException) -> Response:
     if error.code == 405:
         response.headers["Allow"] = "GET, HEAD"
     return response
+
+
+def _broken(error: Exception) -> Response:
+    """A mistake of ours: logged without the URL, which may hold somebody's passkey."""
+    _log.error("a request to %s failed", request.endpoint, exc_info=error)
+    return Response("The tracker has failed here; its log says how.\n", 500, content_type="text/plain; charset=utf-8")
 
 
 def _secure(response: Response) -> Response:

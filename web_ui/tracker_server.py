@@ -24,10 +24,12 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from gotorrent.clock import SYSTEM_CLOCK, Clock
 from gotorrent.config import TrackerConfig
 from gotorrent.tracker.announce import MAX_QUERY
+from gotorrent.tracker.limits import ConnectionCount
+from gotorrent.tracker.networks import Networks
+from gotorrent.tracker.operation import Operation
 from gotorrent.tracker.overview import Overview
 from gotorrent.tracker.sockets import BACKLOG, bind
-from gotorrent.tracker.swarms import Swarms
-from gotorrent.tracker.tracker import Tracker
+from gotorrent.tracker.tracker import Tracker, packed
 from gotorrent.tracker.udp import UdpServer
 from web_ui.tracker_app import LOCAL_ADDRESS, announce_urls, create_app
 
@@ -48,12 +50,16 @@ class TrackerServer:
     def __init__(
         self, config: TrackerConfig, host: str | None = None, port: int | None = None, clock: Clock = SYSTEM_CLOCK
     ) -> None:
-        """`host` and `port` override the configuration; port 0 takes any free one. Nothing is bound before `start`."""
+        """`host` and `port` override the configuration; port 0 takes any free one. Nothing is bound before `start`.
+
+        Raises what `Operation` raises for settings that cannot be.
+        """
         self.config = config
         self.host = config.host if host is None else host
         self.port = config.port if port is None else port
         self.udp_port = config.udp_port
-        self.tracker = Tracker(config, Swarms(config))
+        self.operation = Operation(config, clock)
+        self.tracker = self.operation.tracker
         self._clock = clock
         self._table: dict[int, Any] = {}  # waitress's: descriptor -> what reads and writes it
         self._servers: list[_Server] = []
@@ -88,19 +94,24 @@ class TrackerServer:
             max_request_header_size=MAX_QUERY,
             max_request_body_size=MAX_BODY,
             log_socket_errors=False,
+            clear_untrusted_proxy_headers=False,  # which proxy is believed is decided in gotorrent.tracker.proxy
             ident="GoTorrent",
         )
         self._overview = Overview(self.tracker, self._clock.monotonic())
         app = create_app(self.tracker, self._clock, self.host, self.udp_port, self._overview)
         workers = _Workers()
         workers.set_thread_count(self.config.threads)
+        count = ConnectionCount(self.config.connections_per_address, Networks(self.config.trusted_networks))
         for sock in sockets:
             info = (sock.family, sock.type, sock.proto, sock.getsockname())
             self._servers.append(
                 _Server(app, self._table, _sock=sock, dispatcher=workers, adj=adjustments, sockinfo=info, bind_socket=False)
             )
+            self._servers[-1].count = count
+            self._servers[-1].tracker = self.tracker
         self._thread = threading.Thread(target=self._run, args=(workers,), name="tracker-http")
         self._udp = UdpServer(self.tracker, udp_sockets, self._clock)
+        self.operation.start()
         self._udp.start()
         self._thread.start()
 
@@ -114,6 +125,7 @@ class TrackerServer:
             self._thread.join()
         if self._udp is not None:
             self._udp.stop()
+        self.operation.stop()
 
     def __enter__(self) -> TrackerServer:
         self.start()
@@ -129,7 +141,8 @@ class TrackerServer:
                 wasyncore.loop(TICK, use_poll=True, map=self._table, count=1)
                 now = self._clock.monotonic()
                 if now >= next_sweep:
-                    self.tracker.store.sweep(now)
+                    if self.tracker.store.immediate:
+                        self.tracker.store.sweep(now)
                     self._overview.record(now)
                     next_sweep = now + TICK
         finally:
@@ -169,6 +182,7 @@ class _Channel(HTTPChannel):
 
     task_class = _Task
     parser_class = _Parser
+    server: Any
 
     def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Adjustments, map: Any = None) -> None:
         try:
@@ -177,8 +191,21 @@ class _Channel(HTTPChannel):
             self.local_address = ""
         super().__init__(server, sock, addr, adj, map=map)
         self.request_since = self.last_activity
+        self.source = server.counted(packed(str(addr[0])))
+        self.counted = server.count.enter(self.source)
+        if not self.counted:
+            self.handle_close()
+
+    def del_channel(self, map: Any = None) -> None:
+        """Forget the connection, which is being closed."""
+        super().del_channel(map)
+        if self.counted:
+            self.counted = False
+            self.server.count.leave(self.source)
 
     def received(self, data: bytes) -> bool:
+        if not self.connected:
+            return False
         before = self.request
         going_on = super().received(data)
         if self.request is not before:
@@ -191,6 +218,13 @@ class _Server(TcpWSGIServer):
 
     channel_class = _Channel
     active_channels: Any
+    count: ConnectionCount
+    tracker: Tracker
+
+    def counted(self, source: bytes) -> bytes:
+        """The address whose connections are counted; none (`b""`) for a proxy of ours, which may hold as many as it likes."""
+        proxies = self.tracker.proxies
+        return b"" if proxies is not None and source in proxies else source
 
     def maintenance(self, now: int) -> None:
         """Close what has nothing to say (waitress) and what says it too slowly (we)."""

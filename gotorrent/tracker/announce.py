@@ -64,7 +64,8 @@ def scrape(tracker: Tracker, query: bytes, source: bytes, now: float, door: int,
 
 def failure(reason: str, retry_after: float | None = None) -> bytes:
     """The bencoded refusal of BEP 3; clients show `reason` to the person, and wait `retry_after` seconds if they know BEP 31."""
-    wait = b"8:retry ini%de" % -(-retry_after // 60) if retry_after is not None else b""  # in minutes
+    minutes = b"%d" % max(1, -(-retry_after // 60)) if retry_after is not None else b""  # as text, as clients read it
+    wait = b"8:retry in" + _string(minutes) if minutes else b""
     return b"d14:failure reason%s%se" % (_string(reason.encode()), wait)
 
 
@@ -148,7 +149,7 @@ def _announce(
         if peers6:
             peers += b"6:peers6%d:" % len(peers6) + peers6
     warning = None
-    if tracker.watch is not None and event != STOPPED:
+    if tracker.watch is not None and event != STOPPED and address == source:
         warning = tracker.watch.warning(info_hash, asker, now)
     return b"d8:completei%de10:downloadedi%de10:incompletei%de8:intervali%de12:min intervali%de5:peers%b%be" % (
         seeds,
@@ -215,11 +216,15 @@ def _fields(query: bytes) -> dict[bytes, bytes]:
 
 
 def _named_address(value: bytes) -> bytes:
-    """The packed address of `ip=`."""
+    """The packed address of `ip=`: that of one host, and no loopback, by which nobody else would find it."""
     try:
-        return pack_host(value.decode("ascii", "replace"))
+        address = pack_host(value.decode("ascii", "replace"))
     except CompactError as error:
         raise TrackerError(f"ip is no address: {error}") from error
+    first = address[0]
+    if is_loopback(address) or not any(address) or (first in (0, *range(224, 256)) if len(address) == 4 else first == 0xFF):
+        raise TrackerError("ip is no address of one computer that others can reach")
+    return address
 
 
 def _check_length(query: bytes) -> None:
