@@ -77,7 +77,7 @@ def _nobody(facts: Facts, now: float) -> str:
 
 def _tracker_trouble(trackers: Sequence[TrackerStatus], now: float) -> str:
     """Why no tracker helps, "" when one works or there is none."""
-    if not trackers or any(t.state == "working" for t in trackers):
+    if not trackers or any(t.state == "working" or (t.seeds is not None and not t.last_error) for t in trackers):
         return ""
     failed = [t for t in trackers if t.last_error]
     if not failed:

@@ -4,7 +4,7 @@ The owner thread alone reads the socket, and closes it. While nothing waits to b
 returns at least once a second: its tick for flushing, asking for more, keep-alives and deadlines. While something waits, it polls
 for both directions. Other threads append to the outbox, set a flag, or shut the socket down; they never wait for this one.
 
-Refused, with the connection: messages of a wrong length, a bitfield that is not the first message, pieces that do not exist.
+Refused, with the connection: messages of a wrong length, pieces that do not exist.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Peer:
         self.address = address
         self.peer_id = peer_id
         self.incoming = incoming
+        self.since = now
         self.stream = stream
         self.outbox = Outbox(stream)
         self.bits = Bitfield(home.metainfo.layout.piece_count)
@@ -269,9 +270,11 @@ class Peer:
         self._haves.append(piece)
 
     def _on_bitfield(self, start: int, end: int) -> None:
-        if not self._may_send_bitfield:
-            raise PeerError("the peer sent a bitfield that is not its first message")
-        self.home.manager.peer_has_bitfield(self, Bitfield.from_wire(self._view[start:end], self.bits.size))
+        bits = Bitfield.from_wire(self._view[start:end], self.bits.size)
+        if self._may_send_bitfield:
+            self.home.manager.peer_has_bitfield(self, bits)
+        else:  # aria2 sends one in place of many haves
+            self._haves += self.bits.new_in(bits)
 
     def _on_cancel(self, start: int, end: int) -> None:
         self.uploader.cancel(self._buffer, start)

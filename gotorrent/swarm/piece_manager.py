@@ -90,7 +90,7 @@ class PieceManager:
                     self._picker.change(piece, -1)
 
     def peer_has_bitfield(self, peer: PeerLink, bits: Bitfield) -> None:
-        """The bitfield message (BEP 3), which can only come first."""
+        """The bitfield message (BEP 3) as the first message; a later one is so many `peer_has`."""
         with self.lock:
             peer.bits = bits
             peer.useful = self.have.missing_from(bits)

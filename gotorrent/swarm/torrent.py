@@ -39,6 +39,9 @@ TICK = 1.0
 RESERVED = 4
 """One in so many connections is for peers that we dial: whoever fills the others cannot cut us off from the swarm."""
 
+SAME_MOMENT = 10.0
+"""Seconds between two connections of two peers that may still be due to both dialling at once: the time-out of a handshake."""
+
 State = Literal["checking", "downloading", "seeding", "stopped", "error"]
 _log = logging.getLogger(__name__)
 
@@ -303,7 +306,7 @@ class Torrent:
             self._dialling -= 1
 
     def _dial(self, address: Address) -> None:
-        greeted = False
+        moved = False
         try:
             try:
                 sock = greeting.connect(address, self.config.connect_timeout, self.clock, self._stopping.is_set)
@@ -315,25 +318,25 @@ class Torrent:
                 theirs = greeting.read_handshake(sock, self.config.handshake_timeout, self.clock, self._stopping.is_set)
                 if theirs.info_hash != self.info_hash:
                     raise PeerError("the peer answered for another torrent")
-                greeted = True
-                self._serve(sock, address, theirs, incoming=False)
+                moved = self._serve(sock, address, theirs, incoming=False)
         except (OSError, PeerError) as error:
             _log.debug("%s:%s: %s", *address, error)
         finally:
-            self.pool.ended(address, self.clock.monotonic(), worked=greeted)
+            self.pool.ended(address, self.clock.monotonic(), worked=moved)
 
-    def _serve(self, sock: socket.socket, address: Address, theirs: Handshake, *, incoming: bool) -> None:
+    def _serve(self, sock: socket.socket, address: Address, theirs: Handshake, *, incoming: bool) -> bool:
+        """The connection from here to its end; whether any content went over it."""
         if theirs.peer_id == self._around.peer_id:
-            self.pool.ended(address, self.clock.monotonic(), worked=True, useless=True)
-            return
+            self.pool.ended(address, self.clock.monotonic(), worked=False, useless=True)
+            return False
         if self.state not in ("downloading", "seeding") or self.pool.is_banned(address, theirs.peer_id):
-            return  # a peer made during the check would work on the piece manager of before the check
+            return False  # a peer made during the check would work on the piece manager of before the check
         if not self._around.connections.acquire(blocking=False):
-            return
+            return False
         try:
             peer = Peer(self, Stream(sock, TICK), address, theirs.peer_id, incoming=incoming)
             if not self._admit(peer):
-                return
+                return False
             try:
                 peer.run()
             finally:
@@ -343,12 +346,13 @@ class Torrent:
         finally:
             self._around.connections.release()
         self._around.wake()
+        return peer.downloader.rate.total + peer.upload_rate.total > 0
 
     def _admit(self, peer: Peer) -> bool:
         """Whether this connection stays: one for each peer id, and no more than there is room for.
 
         When two peers dial each other at the same moment, both must keep the same connection of the two: the one that was made
-        by the peer with the larger id.
+        by the peer with the larger id. A connection that is up for longer than that is kept in any case.
         """
         ours = self._around.peer_id
         with self._lock:
@@ -359,7 +363,7 @@ class Torrent:
                 room = self.config.max_peers_per_torrent
                 if len(self._peers) >= (room - room // RESERVED if peer.incoming else room):
                     return False
-            elif twin.incoming == peer.incoming or peer.incoming != (peer.peer_id > ours):
+            elif twin.incoming == peer.incoming or peer.since - twin.since > SAME_MOMENT or peer.incoming != (peer.peer_id > ours):
                 return False
             self._peers[peer.peer_id] = peer
         if twin is not None:

@@ -71,6 +71,13 @@ class Bitfield:
         """Whether every bit is set."""
         return self.count == self.size
 
+    def new_in(self, other: Bitfield) -> Iterator[int]:
+        """The indices that are set in `other` but not here, ascending; costs little when there are few."""
+        new = Bitfield(self.size)
+        fresh = int.from_bytes(other.bytes, "big") & ~int.from_bytes(self.bytes, "big")
+        new.bytes[:] = fresh.to_bytes(len(new.bytes), "big")
+        return iter(new)
+
     def missing_from(self, other: Bitfield) -> int:
         """How many bits are set in `other` but not here."""
         mine = int.from_bytes(self.bytes, "big")

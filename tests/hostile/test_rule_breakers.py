@@ -74,6 +74,18 @@ def test_no_handshake(world: World, greeting: bytes, dialled: bool) -> None:
         _still_downloads(victim, world)
 
 
+def test_a_late_bitfield_is_so_many_haves(world: World) -> None:
+    """aria2 sends one in place of many haves; it can add pieces, not take any back."""
+    victim = world.client(TORRENT)
+    with _evil().dial(victim.address).handshake() as other:
+        other.have(0)
+        other.bitfield()
+        other.bitfield([])
+        other.have(1)
+        wait_until(lambda: [peer.bits.complete for peer in victim.torrent.peers()] == [True])
+        victim.torrent.manager.check_invariants()
+
+
 @pytest.mark.parametrize("dialled", [False, True])
 def test_a_handshake_that_drips_ends_at_its_deadline(world: World, dialled: bool) -> None:
     with _evil() as evil:
@@ -139,9 +151,6 @@ def test_our_own_peer_id(world: World, dialled: bool) -> None:
         _say(_prefix(2**32 - 1, 99)),
         lambda peer: peer.have(PIECES),
         lambda peer: peer.have(2**32 - 1),
-        lambda peer: (peer.bitfield(), peer.bitfield()),  # type: ignore[func-returns-value]
-        lambda peer: (peer.have(0), peer.bitfield()),  # type: ignore[func-returns-value]
-        lambda peer: (peer.unchoke(), peer.bitfield()),  # type: ignore[func-returns-value]
         lambda peer: peer.request(0),
         lambda peer: peer.request(PIECES),
         lambda peer: peer.send_block(0),
