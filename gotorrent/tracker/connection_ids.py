@@ -11,6 +11,8 @@ import secrets
 from hashlib import blake2s
 from hmac import compare_digest
 
+from gotorrent.wire.compact import pack_host
+
 LIFETIME = 120  # seconds
 KNOWN = 32_768  # addresses whose id is remembered once it was checked, 10 MiB; they are all forgotten when there are more
 _TIME = 2  # bytes
@@ -18,28 +20,29 @@ _HASH = 6
 
 
 class ConnectionIds:
-    """Makes and checks them. `second` is whole monotonic seconds. Any thread may use it."""
+    """Makes and checks them, for addresses as a socket gives them. `second` is whole monotonic seconds. For any thread."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._known: dict[bytes, tuple[bytes, int]] = {}
+        self._known: dict[str, tuple[bytes, int, bytes]] = {}  # address -> its id, good until, packed address
 
-    def issue(self, source: bytes, second: int) -> bytes:
-        """8 bytes for the packed address `source`."""
-        return (second & 0xFFFF).to_bytes(_TIME, "big") + self._hash(source, second)
+    def issue(self, host: str, second: int) -> bytes:
+        """8 bytes for the numeric address `host`."""
+        return (second & 0xFFFF).to_bytes(_TIME, "big") + self._hash(pack_host(host), second)
 
-    def valid(self, source: bytes, connection: bytes, second: int) -> bool:
-        """Was this id made for this address within the last two minutes?"""
-        known = self._known.get(source)
-        if known is not None and second <= known[1] and compare_digest(known[0], connection):
-            return True
+    def source(self, host: str, connection: bytes, second: int) -> bytes | None:
+        """The packed address `host` if this id was made for it within the last two minutes, else None."""
+        known = self._known.get(host)
+        if known is not None and compare_digest(known[0], connection) and second <= known[1]:
+            return known[2]
+        source = pack_host(host)
         age = (second - int.from_bytes(connection[:_TIME], "big")) & 0xFFFF
         if age > LIFETIME or not compare_digest(self._hash(source, second - age), connection[_TIME:]):
-            return False
+            return None
         if len(self._known) >= KNOWN:
             self._known.clear()
-        self._known[source] = connection, second - age + LIFETIME
-        return True
+        self._known[host] = connection, second - age + LIFETIME, source
+        return source
 
     def _hash(self, source: bytes, second: int) -> bytes:
         return blake2s(source + second.to_bytes(8, "big", signed=True), digest_size=_HASH, key=self._key).digest()

@@ -77,48 +77,43 @@ class Peers:
         if self.index is not None and len(self.ages) < INDEX_FROM // 2:
             self.index = None
 
-    def sample(self, want: int, for_seed: bool, own: int) -> bytes | bytearray:
-        """At most `want` peers, never the one at place `own` (-1: nobody's): runs that begin at a random place.
+    def sample(self, want: int, for_seed: bool, own: int) -> bytearray:
+        """At most `want` peers for the one at place `own` (-1: it is not here), which is not among them.
 
         A seed is given leechers only; a leecher half of each kind, and more of one when there are too few of the other.
         """
-        count, seeds = len(self.ages), self.seeds
+        seeds, end = self.seeds, len(self.ages)
         if for_seed:
-            return self._run(seeds, count, want, own)
-        if count <= want:
-            return self._run(0, count, want, own)
-        leechers = count - seeds - (own >= seeds)
-        half = (want + 1) // 2
-        of_seeds = min(seeds - (0 <= own < seeds), max(half, want - leechers))
+            return self._run(seeds, end, min(want, end - seeds), -1)
+        leechers = end - seeds if own < 0 else end - seeds - 1
+        if want > seeds + leechers:
+            want = seeds + leechers
+        of_seeds = (want + 1) >> 1
+        if of_seeds > seeds:
+            of_seeds = seeds
+        if want - of_seeds > leechers:
+            of_seeds = want - leechers
         if not of_seeds:
-            return self._run(seeds, count, want, own)
-        return self._run(0, seeds, of_seeds, own) + self._run(seeds, count, want - of_seeds, own)
+            return self._run(seeds, end, want, own)
+        return self._run(0, seeds, of_seeds, -1) + self._run(seeds, end, want - of_seeds, own)
 
-    def _run(self, low: int, high: int, want: int, own: int) -> bytes | bytearray:
-        """At most `want` peers of the places `low` to `high` (exclusive), going on at `low` behind the end."""
-        size, compact, count = self.size, self.compact, high - low
-        others = count - 1 if low <= own < high else count
-        if want <= 0 or others <= 0:
-            return b""
-        if want >= others:
-            if others == count:
-                return compact[low * size : high * size]
-            return compact[low * size : own * size] + compact[(own + 1) * size : high * size]
-        start = low + int(random() * count)  # noqa: S311
-        end = start + want
-        if others != count and (start <= own < end or own + count < end):
-            end += 1
-            if own < start:
-                own += count
+    def _run(self, low: int, high: int, count: int, own: int) -> bytearray:
+        """`count` peers, which there must be, of the places from `low` up to `high`, going on at `low` behind the end.
+
+        The run begins anywhere, or (`own` is one of the places) anywhere behind `own` from where it does not reach it again:
+        seen over all who ask, everybody is chosen equally often.
+        """
+        size = self.size
+        if own < 0:
+            start = low + int(random() * (high - low))  # noqa: S311
         else:
-            own = end
-        if end <= high and own == end:
-            return compact[start * size : end * size]
-        run = compact[start * size : end * size]
-        if end > high:
-            run = compact[start * size : high * size] + compact[low * size : (end - count) * size]
-        del run[(own - start) * size : (own - start + 1) * size]
-        return run
+            start = own + 1 + int(random() * (high - low - count))  # noqa: S311
+            if start >= high:
+                start -= high - low
+        end = start + count
+        if end <= high:
+            return self.compact[start * size : end * size]
+        return self.compact[start * size : high * size] + self.compact[low * size : (low + end - high) * size]
 
     def expire(self, due: bytes) -> tuple[int, int]:
         """Forget everybody whose age is one of `due`; how many seeds and leechers that were."""

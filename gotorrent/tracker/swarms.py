@@ -11,6 +11,7 @@ one swarm refuses new peers. A peer is known by the address it came from and its
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Sequence
 from itertools import islice
@@ -73,44 +74,56 @@ class Swarms:
         self._seeds = 0  # in `_swarms`; those on probation are counted there
         self._leechers = 0
         self._tick_seconds = -(-time_out(config, max(MAX_INTERVAL, config.announce_interval)) // TICKS)
+        self._now, self._tick = 0.0, 0  # of the last announce
         self._swept: int | None = None  # everybody of this tick and before is forgotten, or will be in this round
         self._due = b""  # ages that this round of the sweep looks for
         self._round: list[bytes] = []  # swarms that it still has to look at
+        self._kept_after = [self._ticks(told) for told in range(MAX_INTERVAL + 1)]
         self._set_pace()
 
     def announce(self, info_hash: bytes, peer: bytes, event: int, seed: bool, want: int, both: bool, now: float) -> Found:
         """See `Store.announce`. What nearly all of them take, a known peer that is still what it was, is written out here."""
-        tick = int(now / self._tick_seconds)
         with self._lock:
+            if now != self._now:
+                self._now, self._tick = now, int(now / self._tick_seconds)
+            tick = self._tick
             swarm = self._swarms.get(info_hash)
             if swarm is None or event == STOPPED:
-                found = self._begin_or_end(info_hash, swarm, peer, event, seed, tick)
-                if found is not None:
-                    return found
+                answer = self._begin_or_end(info_hash, swarm, peer, event, seed)
+                if answer is not None:
+                    return answer
                 swarm = self._swarms[info_hash]
             if swarm.announced != tick:
                 swarm.announced = tick
                 self._swarms[info_hash] = self._swarms.pop(info_hash)
-            own, other = (swarm.peers4, swarm.peers6) if len(peer) == PEER4 else (swarm.peers6, swarm.peers4)
-            place = own.find(peer) if own is not None else -1
-            if own is None or place < 0 or (place < own.seeds) is not seed:
+            if len(peer) == PEER4:
+                own, other = swarm.peers4, swarm.peers6
+            else:
+                own, other = swarm.peers6, swarm.peers4
+            if own is None:
                 own, place = self._put(info_hash, swarm, peer, seed, event)
+            else:
+                place = own.find(peer) if own.index is None else own.index.get(peer, -1)
+                if place < 0 or (place < own.seeds) is not seed:
+                    own, place = self._put(info_hash, swarm, peer, seed, event)
             seeds, count = own.seeds, len(own.ages)
             if other is not None:
                 seeds += other.seeds
                 count += len(other.ages)
-            told, kept = self._interval, self._kept
-            if count > self._small:
-                told = interval(self.config, count, self._seeds + self._leechers)
-                kept = self._ticks(told)
+            if count <= self._small:
+                told, kept = self._interval, self._kept
+            else:
+                told = min(count // SWARM_RATE, MAX_INTERVAL)
+                kept = self._kept_after[told]
             own.ages[place] = (tick + kept) & 255
             if other is None or not both:
                 chosen = own.sample(want, seed, place)
                 rest: Compact = b""
             else:
                 chosen, rest = _from_both(own, other, want, seed, place)
-            peers4, peers6 = (chosen, rest) if len(peer) == PEER4 else (rest, chosen)
-            return seeds, count - seeds, swarm.downloaded, told, peers4, peers6
+            if len(peer) == PEER4:
+                return seeds, count - seeds, swarm.downloaded, told, chosen, rest
+            return seeds, count - seeds, swarm.downloaded, told, rest, chosen
 
     def scrape(self, info_hashes: Sequence[bytes]) -> list[tuple[int, int, int]]:
         """See `Store.scrape`."""
@@ -175,9 +188,9 @@ class Swarms:
                     self._drop(info_hash)
             del self._round[-step:]
 
-    def _begin_or_end(self, info_hash: bytes, swarm: Swarm | None, peer: bytes, event: int, seed: bool, tick: int) -> Found | None:
+    def _begin_or_end(self, info_hash: bytes, swarm: Swarm | None, peer: bytes, event: int, seed: bool) -> Found | None:
         """A peer stops, or a swarm is announced for the first time. None when it was the second: the swarm is there now."""
-        waiting = self._probation.get(info_hash)
+        waiting, tick = self._probation.get(info_hash), self._tick
         if event == STOPPED:
             if swarm is not None:
                 self._remove(swarm, peer)
@@ -285,7 +298,8 @@ class Swarms:
     def _set_pace(self) -> None:
         """Interval and time-out of small swarms, by how many peers there are in all."""
         self._interval = interval(self.config, 0, self._occupied())
-        self._small = (self._interval + 1) * SWARM_RATE - 1  # peers of a swarm up to which its size changes nothing
+        slower = self._interval + 1  # what the first swarm is told that is large enough for its size to matter
+        self._small = slower * SWARM_RATE - 1 if slower <= MAX_INTERVAL else sys.maxsize
         self._kept = self._ticks(self._interval)
 
     def _ticks(self, told: int) -> int:
@@ -300,7 +314,7 @@ def shares(want: int, first: int, second: int) -> tuple[int, int]:
     return of_first, min(second, want - of_first)
 
 
-def _from_both(own: Peers, other: Peers, want: int, seed: bool, place: int) -> tuple[Compact, Compact]:
+def _from_both(own: Peers, other: Peers, want: int, seed: bool, place: int) -> tuple[bytearray, bytearray]:
     """At most `want` peers, some of the asker's own family (it is at `place` there), some of the other."""
     ours = len(own) - own.seeds if seed else len(own) - 1
     theirs = len(other) - other.seeds if seed else len(other)

@@ -37,7 +37,7 @@ from gotorrent.wire.udp_tracker import (
 )
 
 MAX_PACKET = 2048  # bytes read of one packet; a scrape of 74 has 1 496
-MAX_PEERS = {UDP4: 200, UDP6: 74}  # of one answer, so that it stays below MAX_REPLY
+MAX_PEERS6 = 74  # IPv6 peers of one answer, so that it stays below MAX_REPLY; of IPv4 the most that is given fits
 BATCH = 256  # packets between two looks at the clock
 BUFFER = 1 << 20  # bytes of packets that may wait in the system
 WAITING_THREADS = 8  # per family, when the store has to ask another program
@@ -93,19 +93,17 @@ class UdpServer:
     def _drain(self, sock: socket.socket, door: int, buffer: bytearray) -> None:
         """Answer what has come in so far, at most a batch."""
         now = self._clock.monotonic()
-        receive, send, announce, family = sock.recvfrom_into, sock.sendto, self._announce, sock.family
+        receive, send, announce = sock.recvfrom_into, sock.sendto, self._announce
         announced = 0
         try:
             for _ in range(BATCH):
                 size, address = receive(buffer)
-                host = address[0]
-                source = socket.inet_pton(family, host if "%" not in host else host.partition("%")[0])
                 try:
-                    reply = announce(buffer, size, source, address, door, now)
+                    reply = announce(buffer, size, address, door, now)
                     if reply is not None:
                         announced += 1
                     else:
-                        reply = self._other(bytes(buffer[:size]), source, door, now)
+                        reply = self._other(bytes(buffer[:size]), address[0], door, now)
                 except TrackerError as error:
                     reply = self._refuse(buffer, door, str(error))
                 if reply:
@@ -119,14 +117,15 @@ class UdpServer:
             with self._tracker.counters.lock:
                 self._tracker.counters.announces[door] += announced
 
-    def _announce(
-        self, packet: bytearray, size: int, source: bytes, address: tuple[str, int], door: int, now: float
-    ) -> bytes | None:
+    def _announce(self, packet: bytearray, size: int, address: tuple[str, int], door: int, now: float) -> bytes | None:
         """The answer to an announce; None when this is none, or none with a valid connection id. Raises `TrackerError`."""
         if size < ANNOUNCE_REQUEST.size:
             return None
         connection, action, transaction, info_hash, left, event, want, port = ANNOUNCE_REQUEST.unpack_from(packet)
-        if action != ANNOUNCE or not self._ids.valid(source, connection, int(now)):
+        if action != ANNOUNCE:
+            return None
+        source = self._ids.source(address[0], connection, int(now))
+        if source is None:
             return None
         if port == b"\0\0":
             raise TrackerError("port 0 cannot be reached by anybody: it must be 1 to 65535")
@@ -134,17 +133,17 @@ class UdpServer:
         key = b"" if tracker.gate is None else _key(bytes(packet[ANNOUNCE_REQUEST.size : size]))
         if event > STOPPED:
             event = NONE
+        if want > MAX_PEERS6 and door == UDP6:
+            want = MAX_PEERS6
         peer = source + port
-        seeds, leechers, _, told, peers4, peers6 = decide(
-            tracker, info_hash, source, peer, event, left == 0, min(want, MAX_PEERS[door]), door, key, now
-        )
+        seeds, leechers, _, told, peers4, peers6 = decide(tracker, info_hash, source, peer, event, left == 0, want, door, key, now)
         if not is_loopback(source) and has_loopback(peers4, peers6):
             peers4, peers6 = as_reachable(peers4, peers6, peer, _own_address(address, door))
         if tracker.watch is not None and event != STOPPED:
             tracker.watch.warning(info_hash, peer, now)
         return ANNOUNCE_REPLY.pack(ANNOUNCE, transaction, told, leechers, seeds) + (peers4 or peers6)
 
-    def _other(self, packet: bytes, source: bytes, door: int, now: float) -> bytes:
+    def _other(self, packet: bytes, host: str, door: int, now: float) -> bytes:
         """The answer to what is no valid announce; empty for what deserves none. Raises `TrackerError`."""
         if len(packet) < HEAD.size:
             return b""
@@ -155,8 +154,9 @@ class UdpServer:
                 return b""
             with counters.lock:
                 counters.connects[door] += 1
-            return connect_reply(transaction, self._ids.issue(source, int(now)))
-        if not self._ids.valid(source, connection, int(now)):
+            return connect_reply(transaction, self._ids.issue(host, int(now)))
+        source = self._ids.source(host, connection, int(now))
+        if source is None:
             with counters.lock:
                 counters.bad_connections[door] += 1
             return error_reply(transaction, _STALE, len(packet))
