@@ -98,6 +98,8 @@ class Person:
 
 def read_keys(path: Path) -> dict[str, Person]:
     """The people of a file of keys by the digest of their key. Raises `ConfigError` with the number of the first broken line."""
+    if not path.exists():
+        raise ConfigError(f"there is no file {path} of passkeys yet: tracker.py -passkey add NAME makes it")
     people: dict[str, Person] = {}
     for number, line in enumerate(_lines(path), 1):
         try:
