@@ -26,7 +26,8 @@ class Rules:
 
     def refuse_announce(self, source: bytes, info_hash: bytes, key: bytes, door: int, now: float) -> str | None:
         """Why this announce is refused, None when it is not. Raises `TrackerError` when it may be asked again after some time."""
-        self._check_limit(source, now)
+        if source[:1] != b"\x7f" or len(source) > 4:  # the limit is off for loopback: the shortest way to say so
+            self._check_limit(source, now)
         if self.access.open:
             return None
         return self.access.refusal_of_key(key) or self.access.refusal_of_torrent(info_hash)

@@ -137,10 +137,11 @@ class UdpServer:
             want = MAX_PEERS6
         peer = source + port
         seeds, leechers, _, told, peers4, peers6 = decide(tracker, info_hash, source, peer, event, left == 0, want, door, key, now)
-        if not is_loopback(source) and has_loopback(peers4, peers6):
-            peers4, peers6 = as_reachable(peers4, peers6, peer, _own_address(address, door))
-        if tracker.watch is not None and event != STOPPED:
-            tracker.watch.warning(info_hash, peer, now)
+        if not is_loopback(source):
+            if has_loopback(peers4, peers6):
+                peers4, peers6 = as_reachable(peers4, peers6, peer, _own_address(address, door))
+            if tracker.watch is not None and event != STOPPED:
+                tracker.watch.warning(info_hash, peer, now)
         return ANNOUNCE_REPLY.pack(ANNOUNCE, transaction, told, leechers, seeds) + (peers4 or peers6)
 
     def _other(self, packet: bytes, host: str, door: int, now: float) -> bytes:
