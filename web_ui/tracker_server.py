@@ -1,9 +1,10 @@
-"""The tracker's HTTP server: waitress, one listening socket per address family, in a thread of this process. No BEP rules it.
+"""The tracker's servers in threads of this process: HTTP by `announce_lane` and waitress, UDP. No BEP rules this module.
 
-waitress has one thread for all input and output, and a few that answer. We bind the sockets ourselves and give each its own
-waitress server over one shared table, since waitress's own wrapper for several addresses leaves no place for what is added here:
-the local address of each connection, one request per connection, and a deadline for slow ones. Refuses request heads over 8 KiB
-and those that take over 5 seconds.
+The lane accepts every connection and answers what is plainly an announce; the others are waitress's, which has one thread for all
+input and output, and a few that answer. We bind the sockets ourselves and give each its own waitress server over one shared table,
+since waitress's own wrapper for several addresses leaves no place for what is added here: the lane, the local address of each
+connection, one request per connection, and a deadline for slow ones. Refuses request heads over 8 KiB and those that take over 5
+seconds, and connections beyond the limit.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +33,7 @@ from gotorrent.tracker.overview import Overview
 from gotorrent.tracker.sockets import BACKLOG, bind
 from gotorrent.tracker.tracker import Tracker, packed
 from gotorrent.tracker.udp import UdpServer
+from web_ui.announce_lane import AnnounceLane
 from web_ui.tracker_app import LOCAL_ADDRESS, announce_urls, create_app
 
 HEAD_SECONDS = 5  # a request's head must be here by then, however steadily it drips
@@ -40,6 +43,8 @@ TICK = 0.5  # seconds between two sweeps of old peers and slow connections
 STOP_SECONDS = 1  # for the requests under way when the tracker stops
 _OTHER_FILES = 64  # open files that are no connections
 _SELECT_LIMIT = 400  # connections where there is only select(), as on Windows: it takes 512 descriptors
+
+_Handed = tuple[socket.socket, socket.socket, tuple[str, int], bytes]  # listening socket, connection, its address, bytes read
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +68,8 @@ class TrackerServer:
         self._clock = clock
         self._table: dict[int, Any] = {}  # waitress's: descriptor -> what reads and writes it
         self._servers: list[_Server] = []
+        self._handed: deque[_Handed] = deque()  # connections on their way from the lane to waitress
+        self._lane: AnnounceLane | None = None
         self._stopping = threading.Event()
         self._closing = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -104,23 +111,24 @@ class TrackerServer:
         count = ConnectionCount(self.config.connections_per_address, Networks(self.config.trusted_networks))
         for sock in sockets:
             info = (sock.family, sock.type, sock.proto, sock.getsockname())
-            self._servers.append(
-                _Server(app, self._table, _sock=sock, dispatcher=workers, adj=adjustments, sockinfo=info, bind_socket=False)
-            )
-            self._servers[-1].count = count
-            self._servers[-1].tracker = self.tracker
+            server = _Server(app, self._table, _sock=sock, dispatcher=workers, adj=adjustments, sockinfo=info, bind_socket=False)
+            server.count = count
+            server.tracker = self.tracker
+            self._servers.append(server)
+        self._lane = AnnounceLane(self.tracker, sockets, self._clock, self._hand_on)
         self._thread = threading.Thread(target=self._run, args=(workers,), name="tracker-http")
         self._udp = UdpServer(self.tracker, udp_sockets, self._clock)
         self.operation.start()
         self._udp.start()
         self._thread.start()
+        self._lane.start()
 
     def stop(self) -> None:
         """Close every connection and socket, and end the threads."""
+        if self._lane is not None:
+            self._lane.stop()
         self._stopping.set()
-        with self._closing:
-            if self._table:
-                self._servers[0].pull_trigger()
+        self._wake()
         if self._thread is not None:
             self._thread.join()
         if self._udp is not None:
@@ -134,11 +142,34 @@ class TrackerServer:
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
+    def _hand_on(self, listener: socket.socket, connection: socket.socket, address: tuple[str, int], data: bytes) -> None:
+        """Give a connection to waitress's thread. Called in the lane's."""
+        self._handed.append((listener, connection, address, data))
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._closing:
+            if self._table:
+                self._servers[0].pull_trigger()
+
+    def _adopt(self) -> None:
+        """Begin what has been handed on. A connection beyond the limit is closed, a slow one waits for its turn like others."""
+        while self._handed:
+            listener, connection, address, data = self._handed.popleft()
+            server = next(server for server in self._servers if server.socket is listener)
+            if len(self._table) >= server.adj.connection_limit:
+                connection.close()
+                continue
+            channel = _Channel(server, connection, address, server.adj, map=self._table)
+            if data:
+                channel.received(data)
+
     def _run(self, workers: _Workers) -> None:
         next_sweep = 0.0
         try:
             while not self._stopping.is_set():
                 wasyncore.loop(TICK, use_poll=True, map=self._table, count=1)
+                self._adopt()
                 now = self._clock.monotonic()
                 if now >= next_sweep:
                     if self.tracker.store.immediate:
@@ -148,6 +179,7 @@ class TrackerServer:
         finally:
             workers.stop()  # before the table is closed: they wake this loop through a descriptor in it
             with self._closing:
+                self._adopt()
                 wasyncore.close_all(self._table)
 
 
@@ -214,10 +246,11 @@ class _Channel(HTTPChannel):
 
 
 class _Server(TcpWSGIServer):
-    """One listening socket."""
+    """One listening socket, on which the lane accepts."""
 
     channel_class = _Channel
     active_channels: Any
+    adj: Adjustments
     count: ConnectionCount
     tracker: Tracker
 
@@ -225,6 +258,11 @@ class _Server(TcpWSGIServer):
         """The address whose connections are counted; none (`b""`) for a proxy of ours, which may hold as many as it likes."""
         proxies = self.tracker.proxies
         return b"" if proxies is not None and source in proxies else source
+
+    def readable(self) -> bool:
+        """Never: only the maintenance that waitress does when it asks."""
+        super().readable()
+        return False
 
     def maintenance(self, now: int) -> None:
         """Close what has nothing to say (waitress) and what says it too slowly (we)."""

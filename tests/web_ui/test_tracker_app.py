@@ -18,7 +18,7 @@ from gotorrent.config import TrackerConfig
 from gotorrent.errors import PortBusyError, UsageError
 from gotorrent.tracker.tracker import packed
 from tests.waiting import wait_until
-from web_ui import tracker_server
+from web_ui import announce_lane, tracker_server
 from web_ui.tracker_app import announce_urls
 from web_ui.tracker_server import TrackerServer
 
@@ -105,11 +105,13 @@ class TestClients:
         _, body = get(server, ANNOUNCE.replace("6881", "6882").replace("left=0", "left=1"))
         assert bencodepy.decode(body)[b"peers"] == b"\x7f\0\0\1\x1a\xe1"
 
+    @pytest.mark.parametrize("door", ["web_ui.announce_lane", "web_ui.tracker_app"])
     @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.5", "::1"])
-    def test_the_tracker_knows_at_which_of_its_addresses_it_was_asked(self, server, monkeypatch, host):
+    def test_the_tracker_knows_at_which_of_its_addresses_it_was_asked(self, server, monkeypatch, host, door):
         asked = []
-        monkeypatch.setattr("web_ui.tracker_app.announce", lambda *arguments: asked.append(arguments[2:4]) or b"de")
-        get(server, ANNOUNCE, host=host, **{"Host": "203.0.113.66"})
+        monkeypatch.setattr(f"{door}.announce", lambda *arguments: asked.append(arguments[2:4]) or b"de")
+        slow = {"Content-Length": "0"} if door == "web_ui.tracker_app" else {}
+        get(server, ANNOUNCE, host=host, **{"Host": "203.0.113.66", **slow})
         assert asked == [(packed("127.0.0.1" if host != "::1" else host), packed(host))]
 
     def test_head_announces_nobody(self, server):
@@ -303,6 +305,7 @@ class TestAttacks:
             assert 0.5 < time.monotonic() - started < 4
 
     def test_idle_connections_are_closed(self, monkeypatch):
+        monkeypatch.setattr(announce_lane, "DEFER_SECONDS", 0)
         monkeypatch.setattr(tracker_server, "IDLE_SECONDS", 1)
         with TrackerServer(TrackerConfig(), port=0) as impatient:
             assert raw(impatient, b"") == b""
@@ -317,7 +320,8 @@ class TestAttacks:
             for sock in idle:
                 sock.close()
 
-    def test_the_connection_limit_holds_and_is_left_again(self, caplog):
+    def test_the_connection_limit_holds_and_is_left_again(self, monkeypatch):
+        monkeypatch.setattr(announce_lane, "DEFER_SECONDS", 0)
         with TrackerServer(TrackerConfig(connections=12), port=0) as small:
             idle = [socket.create_connection(("127.0.0.1", small.port)) for _ in range(30)]
             try:
