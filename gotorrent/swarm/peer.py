@@ -158,9 +158,9 @@ class Peer:
         if pending and self.am_choking:
             pending.clear()
         if clear and pending:
-            batch, size = self.uploader.next_batch()
-            clear = self.outbox.send_batch(batch)
             self._sent_at = now = self.home.clock.monotonic()
+            batch, size = self.uploader.next_batch(self.upload_rate.per_second(now))
+            clear = self.outbox.send_batch(batch)
             self.upload_rate.add(size, now)
         space = self._view[self._filled :]
         if not clear:

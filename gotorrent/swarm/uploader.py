@@ -1,7 +1,7 @@
 """Serving one peer: its requests, read and packed in bulk (BEP 3, "request", "piece", "cancel").
 
-Requests are answered as fast as the socket takes blocks, never on a timer. Up to `BATCH` of them go out together: neighbours in
-the torrent are read by one call, straight to where they stand between the headers. Refused: requests outside of the torrent, for
+Requests are answered as fast as the socket takes blocks, never on a timer. 16 to 64 of them go out together: neighbours in the
+torrent are read by one call, straight to where they stand between the headers. Refused: requests outside of the torrent, for
 pieces that we did not announce, and more of them waiting than `MAX_PENDING`.
 """
 
@@ -23,7 +23,10 @@ MAX_PENDING = 2000
 MAX_REFUSED = 300
 """Requests of one peer that came while it was choked, since it last was not. Some always cross our choke on the way."""
 
-BATCH = 16
+MIN_BATCH, MAX_BATCH = 16, 64
+BATCH_SECONDS = 0.05
+"""A batch is what the peer takes in so many seconds, within those numbers of requests: what is in it can no longer be cancelled."""
+
 _HEADER = PIECE_HEADER.size
 
 
@@ -76,16 +79,17 @@ class Uploader:
         except ValueError:
             pass
 
-    def next_batch(self) -> tuple[memoryview, int]:
+    def next_batch(self, rate: float) -> tuple[memoryview, int]:
         """The next piece messages, ready to be sent, and how many bytes of content are in them. ReadError.
 
-        The memory is used again by the next call.
+        `rate` is how many bytes per second the peer has taken lately. The memory is used again by the next call.
         """
-        batch = [self.pending.popleft() for _ in range(min(BATCH, len(self.pending)))]
+        count = min(MAX_BATCH, max(MIN_BATCH, int(rate * BATCH_SECONDS) // BLOCK), len(self.pending))
+        batch = [self.pending.popleft() for _ in range(count)]
         size = sum(length for _, _, length in batch)
         total = size + _HEADER * len(batch)
         if len(self._buffer) < total:
-            self._buffer = memoryview(bytearray(max(total, BATCH * (BLOCK + _HEADER))))
+            self._buffer = memoryview(bytearray(total))
         buffer, at = self._buffer, 0
         run: list[memoryview] = []
         start = end = -1

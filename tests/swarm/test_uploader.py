@@ -6,7 +6,7 @@ import pytest
 
 from gotorrent.errors import PeerError
 from gotorrent.metainfo.layout import MAX_REQUEST
-from gotorrent.swarm.uploader import BATCH, MAX_PENDING, MAX_REFUSED, Uploader
+from gotorrent.swarm.uploader import MAX_BATCH, MAX_PENDING, MAX_REFUSED, MIN_BATCH, Uploader
 from gotorrent.wire.bitfield import Bitfield
 from gotorrent.wire.messages import PIECE, encode_cancel, encode_piece, encode_request
 from gotorrent.wire.stream import Framing
@@ -37,7 +37,7 @@ class Serving:
     def sent(self) -> bytes:
         out = b""
         while self.uploader.pending:
-            batch, _ = self.uploader.next_batch()
+            batch, _ = self.uploader.next_batch(0.0)
             out += bytes(batch)
         return out
 
@@ -62,10 +62,11 @@ def test_old_clients_may_ask_for_a_whole_piece() -> None:
 
 def test_a_batch_is_bounded() -> None:
     serving = Serving()
-    serving.ask(*[(n % 10, 0, BLOCK) for n in range(BATCH + 1)])
-    _, size = serving.uploader.next_batch()
-    assert size == BATCH * BLOCK
-    assert len(serving.uploader.pending) == 1
+    serving.ask(*[(n % 10, 0, BLOCK) for n in range(2 * MAX_BATCH)])
+    for rate, count in (0.0, MIN_BATCH), (20 * BLOCK * 30.0, 30), (1e9, MAX_BATCH):
+        _, size = serving.uploader.next_batch(rate)
+        assert size == count * BLOCK
+    assert len(serving.uploader.pending) == 2 * MAX_BATCH - MIN_BATCH - 30 - MAX_BATCH
 
 
 @pytest.mark.parametrize(
