@@ -54,7 +54,7 @@ def _numbers(tracker: Tracker) -> dict[str, Any]:
     return {
         "store_up": bool(totals),
         **totals,
-        "unreachable": tracker.watch.unreachable() if tracker.watch is not None else 0,
+        "unreachable": len(tracker.watch.unreachable()) if tracker.watch is not None else 0,
         "announces": dict(zip(DOORS, counters.announces, strict=True)),
         "scrapes": dict(zip(DOORS, counters.scrapes, strict=True)),
         "refused": dict(zip(DOORS, counters.refused, strict=True)),

@@ -99,6 +99,8 @@ def decide(
     found = tracker.store.announce(info_hash, peer, event, seed, want, door < UDP4, now)
     if event != NONE:
         tracker.counters.recent.append(Event(now, event, info_hash, peer, seed, door))
+        if event == STOPPED and tracker.watch is not None:
+            tracker.watch.forget(peer)
     return found
 
 

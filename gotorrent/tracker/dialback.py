@@ -26,6 +26,8 @@ REMEMBERED = 10_000  # results
 GOOD_SECONDS = 3600.0  # how long "reachable" is believed
 BAD_SECONDS = 300.0  # how long "unreachable" is: the person may have opened the port meanwhile
 
+_PRIVATE_BEGINNINGS = frozenset((10, 169, 172, 192, 0xFC, 0xFD, 0xFE))  # first bytes: nearly all others are told at a glance
+
 
 class DialBack:
     """Dials peers in its own threads, between `start` and `stop`. Times are seconds of `clock`'s monotonic clock."""
@@ -59,7 +61,7 @@ class DialBack:
 
         None, and not dialled, for an address that is not private.
         """
-        if peer[:-2] not in PRIVATE:
+        if peer[0] not in _PRIVATE_BEGINNINGS or peer[:-2] not in PRIVATE:
             return None
         now = self._clock.monotonic()
         with self._lock:
@@ -84,11 +86,11 @@ class DialBack:
         with self._lock:
             self._results.pop(peer, None)
 
-    def unreachable(self) -> int:
-        """How many peers were dialled lately in vain."""
+    def unreachable(self) -> list[bytes]:
+        """The peers that were dialled lately in vain, the last of them first."""
         now = self._clock.monotonic()
         with self._lock:
-            return sum(not good and now < until + BAD_SECONDS for good, until in self._results.values())
+            return [peer for peer, (good, until) in reversed(self._results.items()) if not good and now < until + BAD_SECONDS]
 
     def _run(self) -> None:
         while peer := self._waiting.get():

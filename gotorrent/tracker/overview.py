@@ -18,6 +18,7 @@ from gotorrent.wire.compact import unpack_peer
 
 EVENTS = 20
 TORRENTS = 10
+ADVISED = 10  # addresses in a piece of advice
 
 _NAMES = {STARTED: "started", COMPLETED: "completed", STOPPED: "stopped"}
 
@@ -54,6 +55,7 @@ class Overview:
             "version": __version__,
             "uptime": now - self._started,
             "trouble": trouble,
+            "advice": self._advice(),
             **self._totals._asdict(),
             "announces": dict(zip(DOORS, counters.announces, strict=True)),
             "refused": sum(counters.refused),
@@ -62,6 +64,16 @@ class Overview:
             "largest": [{**each._asdict(), "info_hash": each.info_hash.hex()} for each in largest],
             "events": [self._event(event, now) for event in list(counters.recent)[: -EVENTS - 1 : -1]],
         }
+
+    def _advice(self) -> str:
+        """What the person at the tracker can do for peers that nobody can reach; "" when there are none."""
+        peers = self._tracker.watch.unreachable() if self._tracker.watch is not None else ()
+        if not peers:
+            return ""
+        who = f"{len(peers)} peers on this network" if len(peers) > 1 else "One peer on this network"
+        if self._tracker.config.show_addresses:
+            who += f" ({', '.join(map(_address, peers[:ADVISED]))}{', ...' if len(peers) > ADVISED else ''})"
+        return f"{who} cannot be reached by others: allow the torrent client in the firewall of that computer."
 
     def _event(self, event: Event, now: float) -> dict[str, Any]:
         shown: dict[str, Any] = {
@@ -72,6 +84,10 @@ class Overview:
             "door": DOORS[event.door],
         }
         if self._tracker.config.show_addresses:
-            host, port = unpack_peer(event.peer)
-            shown["address"] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            shown["address"] = _address(event.peer)
         return shown
+
+
+def _address(peer: bytes) -> str:
+    host, port = unpack_peer(peer)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

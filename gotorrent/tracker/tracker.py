@@ -36,8 +36,11 @@ class Watch(Protocol):
     def warning(self, info_hash: bytes, peer: bytes, now: float) -> str | None:
         """What this peer (compact) should be told as `warning message`; None for nothing. UDP cannot tell it."""
 
-    def unreachable(self) -> int:
-        """How many peers nobody could reach lately."""
+    def forget(self, peer: bytes) -> None:
+        """This peer (compact) has stopped."""
+
+    def unreachable(self) -> Sequence[bytes]:
+        """The peers (compact) that were dialled lately in vain."""
 
 
 class Proxies(Protocol):

@@ -58,22 +58,22 @@ class TestPolicy:
         for _ in range(20):
             assert (dialler.reachable(CLOSED), dialler.reachable(OPEN)) == (False, True)
         assert sorted(dials.asked) == sorted([CLOSED, OPEN])
-        assert dialler.unreachable() == 1
+        assert dialler.unreachable() == [CLOSED]
 
     def test_a_closed_port_is_tried_again_later(self, dialler, dials, clock):
         assert known(dialler, CLOSED) is False
         dials.open.add(CLOSED)
         clock.now += dialback.BAD_SECONDS
         wait_until(lambda: dialler.reachable(CLOSED))
-        assert dialler.unreachable() == 0
+        assert dialler.unreachable() == []
 
     def test_one_that_left_is_no_longer_counted(self, dialler, dials, clock):
         known(dialler, CLOSED)
         dialler.forget(CLOSED)
-        assert dialler.unreachable() == 0
+        assert dialler.unreachable() == []
         known(dialler, CLOSED)
         clock.now += 2 * dialback.BAD_SECONDS
-        assert dialler.unreachable() == 0
+        assert dialler.unreachable() == []
 
     @pytest.mark.parametrize(
         "host", ["203.0.113.1", "8.8.8.8", "2600::1", "127.0.0.1", "::1", "100.64.0.1", "0.0.0.0", "255.255.255.255"]
@@ -117,6 +117,7 @@ class TestDialling:
     @pytest.fixture
     def real(self, monkeypatch):
         monkeypatch.setattr(dialback, "PRIVATE", Networks("loopback"))
+        monkeypatch.setattr(dialback, "_PRIVATE_BEGINNINGS", range(256))
         made = DialBack()
         made.start()
         yield made

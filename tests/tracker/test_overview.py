@@ -107,3 +107,29 @@ def test_a_store_that_does_not_answer_leaves_its_last_totals(tracker, monkeypatc
     view = overview.view(2)
     assert view["trouble"] == "Redis does not answer"
     assert view["seeds"] == 1
+
+
+class TestAdvice:
+    class Watch:
+        def __init__(self, *peers):
+            self.peers = peers
+
+        def unreachable(self):
+            return self.peers
+
+    def advice(self, tracker, *peers, **settings):
+        tracker.config = TrackerConfig(**settings)
+        tracker.watch = self.Watch(*peers)
+        return Overview(tracker, 0).view(0)["advice"]
+
+    def test_none_without_a_watch_or_a_reason(self, tracker):
+        assert Overview(tracker, 0).view(0)["advice"] == ""
+        assert self.advice(tracker) == ""
+
+    def test_counts_and_addresses_only_in_a_classroom(self, tracker):
+        assert self.advice(tracker, PEER4).startswith("One peer on this network cannot be reached by others: allow")
+        assert self.advice(tracker, PEER4, PEER6).startswith("2 peers on this network cannot")
+        shown = self.advice(tracker, PEER4, PEER6, show_addresses=True)
+        assert "(192.0.2.7:6881, [2001:db8::7]:6882)" in shown
+        shown = self.advice(tracker, *[PEER4] * 11, show_addresses=True)
+        assert shown.count("192.0.2.7") == 10 and ", ...)" in shown

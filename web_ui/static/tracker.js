@@ -61,6 +61,7 @@ function show(seen) {
   }
   for (const name of ["torrents", "seeds", "leechers", "downloaded"]) setText($(name), whole(seen[name]));
   setNote($("trouble"), seen.trouble);
+  setNote($("advice"), seen.advice);
   const [, http, udp] = seen.points.at(-1) ?? [0, 0, 0];
   setText($("rate"), perSecond(http + udp));
   chart.draw(seen.points, seen.span);
