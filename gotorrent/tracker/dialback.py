@@ -26,8 +26,6 @@ REMEMBERED = 10_000  # results
 GOOD_SECONDS = 3600.0  # how long "reachable" is believed
 BAD_SECONDS = 300.0  # how long "unreachable" is: the person may have opened the port meanwhile
 
-_PRIVATE_BEGINNINGS = frozenset((10, 169, 172, 192, 0xFC, 0xFD, 0xFE))  # first bytes: nearly all others are told at a glance
-
 
 class DialBack:
     """Dials peers in its own threads, between `start` and `stop`. Times are seconds of `clock`'s monotonic clock."""
@@ -61,7 +59,7 @@ class DialBack:
 
         None, and not dialled, for an address that is not private.
         """
-        if peer[0] not in _PRIVATE_BEGINNINGS or peer[:-2] not in PRIVATE:
+        if peer[:-2] not in PRIVATE:
             return None
         now = self._clock.monotonic()
         with self._lock:

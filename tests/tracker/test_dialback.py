@@ -117,7 +117,6 @@ class TestDialling:
     @pytest.fixture
     def real(self, monkeypatch):
         monkeypatch.setattr(dialback, "PRIVATE", Networks("loopback"))
-        monkeypatch.setattr(dialback, "_PRIVATE_BEGINNINGS", range(256))
         made = DialBack()
         made.start()
         yield made
