@@ -24,6 +24,7 @@ from gotorrent.clock import SYSTEM_CLOCK, Clock
 from gotorrent.config import ClientConfig
 from gotorrent.errors import GoTorrentError, NoProgressError, PortBusyError, StoppedError, UsageError
 from gotorrent.metainfo import metainfo
+from gotorrent.session import ports
 from gotorrent.session.profile import open_profile
 from gotorrent.session.session import Session
 from gotorrent.session.snapshot import SessionSnapshot, TorrentSnapshot
@@ -126,8 +127,9 @@ def _web_ui(client: Client, wanted: bool, given: int | None, default: int) -> It
         return
     from web_ui.client_app import UiServer
 
-    last = min(default + UI_PORTS, 65535)
-    for number in range(default, last + 1) if given is None else [given]:
+    first = default if given is not None else ports.recall(client.session.profile, "ui", default)
+    last = min(first + UI_PORTS, 65535)
+    for number in range(first, last + 1) if given is None else [given]:
         server = UiServer(client, number)
         try:
             server.start()
@@ -138,7 +140,8 @@ def _web_ui(client: Client, wanted: bool, given: int | None, default: int) -> It
         except OSError as error:
             raise UsageError(f"the web UI cannot have port {number}: {error.strerror}; choose another with -ui-port") from None
     if given is None and server.port != default:
-        client.notices.append(f"port {default} is busy, the web UI is on {server.port}")
+        client.notices.append(f"port {default} was in use, the web UI is on {server.port} instead")
+        ports.remember(client.session.profile, "ui", default, server.port)
     try:
         yield server.url
     finally:

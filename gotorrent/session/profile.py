@@ -28,8 +28,11 @@ class Profile:
 
 
 def default_profile() -> Path:
-    """The usual folder for this user on this system."""
-    home = Path.home()
+    """The usual folder for this user on this system. UsageError for a user without a home folder."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise UsageError("this user has no home folder: say with -profile DIR where the client may keep its state") from None
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "GoTorrent"
     if sys.platform == "darwin":

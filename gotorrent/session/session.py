@@ -18,6 +18,7 @@ from gotorrent.config import ClientConfig
 from gotorrent.discovery.announcer import Announcer
 from gotorrent.errors import UsageError
 from gotorrent.metainfo.metainfo import InfoHash, Metainfo
+from gotorrent.session import ports
 from gotorrent.session.listener import Listener
 from gotorrent.session.observe import observe
 from gotorrent.session.snapshot import SessionSnapshot
@@ -41,6 +42,7 @@ class Session:
     def __init__(self, config: ClientConfig, profile: Path, *, peer_port: int | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         """`profile` is the folder for state, locked by the caller. `peer_port` None: the configured one, or the next free one."""
         self.config = config
+        self.profile = profile
         self.notices: list[str] = []
         self.peer_id = new_peer_id()
         self._clock = clock
@@ -75,9 +77,11 @@ class Session:
         """Listen, and begin to work. PortBusyError when the port that was asked for is taken."""
         self._check_descriptors()
         given = self._wanted_port
-        self._listener.start(self.config.peer_port if given is None else given, move=given is None)
-        if given is None and self.config.peer_port not in (0, self.peer_port):
-            self.notices.append(f"peer port {self.config.peer_port} is in use, listening on {self.peer_port} instead")
+        usual = self.config.peer_port
+        self._listener.start(ports.recall(self.profile, "peer", usual) if given is None else given, move=given is None)
+        if given is None and usual not in (0, self.peer_port):
+            self.notices.append(f"port {usual} for peers was in use, listening on {self.peer_port} instead")
+            ports.remember(self.profile, "peer", usual, self.peer_port)
         self._announcer = Announcer(
             peer_id=self.peer_id,
             port=self.peer_port,

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -116,8 +117,9 @@ class TestWebUi:
     client: Any = FakeClient(session())
 
     @pytest.fixture(autouse=True)
-    def notices(self) -> None:
+    def fresh(self, tmp_path: Path) -> None:
         self.client.notices = []
+        self.client.session = SimpleNamespace(profile=tmp_path)
 
     def test_a_busy_default_moves_and_a_busy_flag_is_an_error(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as holder:
@@ -125,7 +127,10 @@ class TestWebUi:
             with share._web_ui(self.client, True, None, port) as url:
                 assert url.startswith("http://localhost:")
                 assert not url.endswith(f":{port}")
-                assert self.client.notices == [f"port {port} is busy, the web UI is on {url.rpartition(':')[2]}"]
+                moved = url.rpartition(":")[2]
+                assert self.client.notices == [f"port {port} was in use, the web UI is on {moved} instead"]
+            with share._web_ui(self.client, True, None, port) as url:
+                assert url.endswith(f":{moved}")
             with pytest.raises(PortBusyError), share._web_ui(self.client, True, port, 3000):
                 pass
 

@@ -238,10 +238,17 @@ def test_a_busy_default_port_moves_and_says_so(tmp_path: Path) -> None:
         session.start()
         try:
             assert session.peer_port > busy
-            assert session.snapshot().notices == (f"peer port {busy} is in use, listening on {session.peer_port} instead",)
-            assert session.snapshot().peer_port == session.peer_port
+            moved = session.peer_port
+            assert session.snapshot().notices == (f"port {busy} for peers was in use, listening on {moved} instead",)
+            assert session.snapshot().peer_port == moved
         finally:
             session.stop()
+    again = Session(ClientConfig(peer_port=busy), tmp_path)
+    again.start()
+    try:
+        assert again.peer_port == moved, "it stays, though the usual one is free again"
+    finally:
+        again.stop()
 
 
 def test_a_busy_port_that_was_given_is_an_error(tmp_path: Path) -> None:
