@@ -51,7 +51,7 @@ def _address(entry: str) -> bytes:
     """The address in one entry: `192.0.2.1`, `192.0.2.1:5000`, `2001:db8::1`, `[2001:db8::1]:5000`, each perhaps quoted."""
     text = entry[1:-1] if len(entry) > 1 and entry[0] == entry[-1] == '"' else entry
     if text.startswith("["):
-        text = text[1:].partition("]")[0]
+        text = text[1:].partition("]")[0] if "]" in text else ""
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:

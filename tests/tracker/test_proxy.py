@@ -41,7 +41,9 @@ def test_the_right_most_that_is_no_proxy_of_ours(connected, forwarded, real):
     assert client(connected, forwarded) == pack_host(real)
 
 
-@pytest.mark.parametrize("forwarded", ["", " ", ",", "203.0.113.1,", "203.0.113.1, unknown", "_hidden", "1.2.3", "[", "a" * 9000])
+@pytest.mark.parametrize(
+    "forwarded", ["", " ", ",", "203.0.113.1,", "203.0.113.1, unknown", "_hidden", "1.2.3", "[", "[::1", "[]:80", "a" * 9000]
+)
 def test_a_proxy_that_names_nobody_is_refused_and_never_taken_for_the_peer(forwarded):
     with pytest.raises(TrackerError, match="reverse proxy"):
         client("127.0.0.1", forwarded)
