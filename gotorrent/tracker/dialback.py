@@ -40,9 +40,10 @@ class DialBack:
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._run, name=f"tracker-dial-{number}") for number in range(threads)]
 
-    def start(self) -> None:
+    def start(self, *, daemon: bool = False) -> None:
         """Begin to dial."""
         for thread in self._threads:
+            thread.daemon = daemon
             thread.start()
 
     def stop(self) -> None:

@@ -61,10 +61,11 @@ class Operation:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tracker-upkeep")
 
-    def start(self) -> None:
-        """Begin the upkeep."""
+    def start(self, *, daemon: bool = False) -> None:
+        """Begin the upkeep. `daemon` threads do not keep a process alive that somebody else runs; `stop` it at its exit."""
         if self._dialback is not None:
-            self._dialback.start()
+            self._dialback.start(daemon=daemon)
+        self._thread.daemon = daemon
         self._thread.start()
 
     def stop(self) -> None:
