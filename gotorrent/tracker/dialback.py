@@ -14,9 +14,10 @@ from collections import OrderedDict
 
 from gotorrent.clock import SYSTEM_CLOCK, Clock
 from gotorrent.system import wait_connected
-from gotorrent.tracker.networks import PRIVATE
+from gotorrent.tracker.networks import Networks
 from gotorrent.wire.compact import unpack_peer
 
+DIALLED = Networks("10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 169.254.0.0/16 fc00::/7")  # fe80:: needs the name of a device
 THREADS = 4
 WAITING = 256  # peers that wait to be dialled; more are asked again at their next announce
 PER_SECOND = 20  # dials, all threads together
@@ -60,7 +61,7 @@ class DialBack:
 
         None, and not dialled, for an address that is not private.
         """
-        if peer[:-2] not in PRIVATE:
+        if peer[:-2] not in DIALLED:
             return None
         now = self._clock.monotonic()
         with self._lock:

@@ -60,6 +60,3 @@ def _range(word: str, setting: str) -> tuple[int, int, int]:
             f"tracker.{setting}: {word[:60]!r} is no range of addresses like 10.0.0.0/8 or fd00::/8, nor loopback or private"
         ) from None
     return network.max_prefixlen // 8, int(network.netmask), int(network.network_address)
-
-
-PRIVATE = Networks("private")

@@ -76,7 +76,7 @@ class TestPolicy:
         assert dialler.unreachable() == []
 
     @pytest.mark.parametrize(
-        "host", ["203.0.113.1", "8.8.8.8", "2600::1", "127.0.0.1", "::1", "100.64.0.1", "0.0.0.0", "255.255.255.255"]
+        "host", ["203.0.113.1", "8.8.8.8", "2600::1", "127.0.0.1", "::1", "100.64.0.1", "0.0.0.0", "255.255.255.255", "fe80::1"]
     )
     def test_nobody_outside_is_ever_dialled(self, dialler, dials, host):
         assert dialler.reachable(pack_peer(host, 80)) is None
@@ -116,7 +116,7 @@ class TestPolicy:
 class TestDialling:
     @pytest.fixture
     def real(self, monkeypatch):
-        monkeypatch.setattr(dialback, "PRIVATE", Networks("loopback"))
+        monkeypatch.setattr(dialback, "DIALLED", Networks("loopback"))
         made = DialBack()
         made.start()
         yield made

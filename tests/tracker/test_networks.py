@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gotorrent.errors import ConfigError
-from gotorrent.tracker.networks import MAX_RANGES, PRIVATE, Networks
+from gotorrent.tracker.networks import MAX_RANGES, Networks
 from gotorrent.wire.compact import pack_host
 
 
@@ -48,4 +48,4 @@ def test_the_number_of_ranges_is_bounded():
 
 
 def test_private_is_not_loopback():
-    assert pack_host("127.0.0.1") not in PRIVATE
+    assert pack_host("127.0.0.1") not in Networks("private")
