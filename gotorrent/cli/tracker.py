@@ -94,6 +94,8 @@ def _serve(values: dict[str, Any], output: Output) -> int:
         output.say(f"Announce URL on this machine:    {here}{key}")
         for url in elsewhere:
             output.say(f"             from other machines: {url}{key}")
+        if server.udp_port:
+            output.say(f"Over UDP: the same with udp:// and port {server.udp_port}")
         if key:
             output.say("Private: each person has an own KEY, made by tracker.py -passkey add NAME")
         output.say(f"Page for people: {here.removesuffix('announce')}   Ctrl-C stops the tracker")
