@@ -1,9 +1,10 @@
-"""`python -m tests.bench download|seed|create|tracker-redis`: our figures and an anchor's, taken in turns in the same run.
+"""`python -m tests.bench COMMAND`: our figures and an anchor's, taken in turns in the same run.
 
     download   our leech and libtorrent's, from our seed, from libtorrent's, and from many of our seeds at once
     seed       processor time of our seed and libtorrent's for the same leeches
     create     `-create` and mktorrent
     tracker-redis  announces per second with one and two tracker processes on a real Redis
+    tracker-soak   minutes of mixed load on one tracker: errors, memory, latency; exit code 1 unless all was well
 
 Every figure is the median of some runs, with its range; the first round is not counted. Absolute figures depend on the machine and
 its mood: what counts is the ratio within one run. What is timed and what is not: `peers.py` and `create.py`.
@@ -40,16 +41,24 @@ def _say(line: str) -> None:
 def main() -> None:
     """Run one benchmark and print its table; progress goes to standard error."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=["download", "seed", "create", "tracker-redis"])
+    parser.add_argument("command", choices=["download", "seed", "create", "tracker-redis", "tracker-soak"])
     parser.add_argument("--size", type=_size, default=256 * MIB, help="256M, 1G, ... (default 256M)")
     parser.add_argument("--peers", type=_counts, default=[1, 50, 200], help="for download (default 1,50,200)")
     parser.add_argument("--runs", type=int, default=3, help="counted runs of each pair (default 3)")
+    parser.add_argument("--minutes", type=float, default=10, help="for tracker-soak (default 10)")
+    parser.add_argument("--rate", type=float, default=300, help="requests per second for tracker-soak (default 300)")
     options = parser.parse_args()
     if options.command == "tracker-redis":
         from tests.bench import tracker_redis
 
         print(tracker_redis.run(options.runs, _say))
         return
+    if options.command == "tracker-soak":
+        from tests.bench import tracker_soak
+
+        report, well = tracker_soak.run(options.minutes, options.rate, _say)
+        print(report)
+        sys.exit(not well)
     print(
         f"{options.command}: {options.size / MIB:.0f} MiB, {options.runs} runs; Python {platform.python_version()},"
         f" {os.cpu_count()} processors, {platform.system()} {platform.release()}",
