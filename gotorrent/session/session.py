@@ -23,6 +23,7 @@ from gotorrent.session.listener import Listener
 from gotorrent.session.observe import observe
 from gotorrent.session.snapshot import SessionSnapshot
 from gotorrent.storage.files import FilePool
+from gotorrent.swarm.finisher import Finisher
 from gotorrent.swarm.torrent import Surroundings, Torrent
 from gotorrent.wire.handshake import new_peer_id
 
@@ -52,6 +53,7 @@ class Session:
         self._listener = Listener(self._find, config.handshake_timeout, clock)
         self._announcer: Announcer | None = None
         self._files = FilePool(config.open_files)
+        self._finisher = Finisher()
         self._woken = threading.Event()
         self._stopping = False
         self._timer = threading.Thread(target=self._run_timer, name="torrent timer")
@@ -61,6 +63,7 @@ class Session:
             profile=profile,
             peer_id=self.peer_id,
             files=self._files,
+            finisher=self._finisher,
             connections=threading.BoundedSemaphore(config.max_peers),
             half_open=threading.BoundedSemaphore(config.max_half_open),
             wake=self._woken.set,
@@ -151,6 +154,7 @@ class Session:
         if self._timer.ident:
             self._timer.join()
         self._listener.join(max(0.5, deadline - self._clock.monotonic()))
+        self._finisher.stop()
         self._files.close()
 
     def _check_descriptors(self) -> None:

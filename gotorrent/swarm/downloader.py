@@ -1,13 +1,14 @@
 """Fetching from one peer: what to ask it for, and what to do with the blocks that come (BEP 3, "request", "piece").
 
 Requests go out for whole pieces at a time, so many that the peer always has something to send: about three seconds of its rate.
-A block is copied once, from the receive buffer into its piece; when a piece is full its owner's thread hashes it, writes it and
-only then tells anybody. Blocks that nobody asked for are dropped uncopied.
+A block is copied once, from the receive buffer into its piece; a full piece is hashed and written, by its owner's thread or a spare
+one, and only then does anybody hear of it. Blocks that nobody asked for are dropped uncopied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from gotorrent.errors import PeerError, WriteError
@@ -29,6 +30,10 @@ MIN_WINDOW = 16
 
 MAX_WINDOW = 250
 """Blocks that a peer may be asked for when it has not said how many it allows (BEP 10, `reqq`)."""
+
+
+MIN_BESIDE = 64 * 1024
+"""Bytes of a piece from which on handing it to another thread costs less than it gains."""
 
 
 class Share:
@@ -53,6 +58,9 @@ class Judge(Protocol):
 
     def write_failed(self, error: WriteError) -> None:
         """The disk refused it."""
+
+    def beside(self, work: Callable[[], None]) -> bool:
+        """Whether another thread has taken `work` on."""
 
 
 class Downloader:
@@ -211,6 +219,12 @@ class Downloader:
             self._finish(piece)
 
     def _finish(self, piece: OpenPiece) -> None:
+        """Verify the full piece, in a spare thread where that is worth it and leaves us enough of the budget to go on."""
+        worth_it = MIN_BESIDE <= piece.size <= self._manager.budget // 4
+        if not (worth_it and self._judge.beside(partial(self._verify, piece))):
+            self._verify(piece)
+
+    def _verify(self, piece: OpenPiece) -> None:
         if not piece_matches(self._metainfo, piece.index, piece.view):
             self._judge.piece_failed(piece.index, self._manager.failed(piece))
             return

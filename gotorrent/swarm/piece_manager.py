@@ -50,7 +50,7 @@ class PieceManager:
         self.state = bytearray(HAVE if piece in have else MISSING for piece in range(layout.piece_count))
         self.left = sum(layout.piece_size(piece) for piece in range(layout.piece_count) if piece not in have)
         self.peers: list[PeerLink] = []
-        self._budget = budget
+        self.budget = budget
         self._spent = 0
         self._open: dict[int, OpenPiece] = {}
         self._partial: dict[int, OpenPiece] = {}  # open, but without an owner
@@ -130,7 +130,7 @@ class PieceManager:
         with self.lock:
             if not peer.useful:
                 return taken
-            share = self._budget // max(1, len(self._held) + (peer not in self._held))
+            share = self.budget // max(1, len(self._held) + (peer not in self._held))
             while blocks > 0:
                 if self._held.get(peer, 0) and self._held[peer] + self.layout.piece_length > share:
                     break
@@ -325,7 +325,7 @@ class PieceManager:
         if index is None:
             return None
         size = self.layout.piece_size(index)
-        if self._open and self._spent + size > self._budget and not self._drop_a_partial():
+        if self._open and self._spent + size > self.budget and not self._drop_a_partial():
             return None
         self._picker.remove(index)
         buffer = self._buffers.pop() if self._buffers else bytearray(self.layout.piece_length)
@@ -378,7 +378,7 @@ class PieceManager:
         self._partial.pop(piece.index, None)
         self._spent -= piece.size
         buffer = piece.view.obj
-        if isinstance(buffer, bytearray) and (len(self._buffers) + len(self._open)) * len(buffer) < self._budget:
+        if isinstance(buffer, bytearray) and (len(self._buffers) + len(self._open)) * len(buffer) < self.budget:
             self._buffers.append(buffer)
         return [peer for peer in piece.holders if peer is not but]
 

@@ -24,6 +24,7 @@ from gotorrent.storage.files import Content, FilePool
 from gotorrent.storage.preparation import Preparation
 from gotorrent.storage.resume import ResumeFile
 from gotorrent.swarm import choker, greeting
+from gotorrent.swarm.finisher import Finisher
 from gotorrent.swarm.open_piece import PeerLink
 from gotorrent.swarm.peer import Peer
 from gotorrent.swarm.peer_pool import Address, PeerPool
@@ -55,6 +56,7 @@ class Surroundings:
     profile: Path
     peer_id: bytes
     files: FilePool
+    finisher: Finisher
     connections: threading.Semaphore  # of the whole session
     half_open: threading.Semaphore
     wake: Callable[[], None]  # have `tick` called soon
@@ -86,6 +88,8 @@ class Torrent:
         self._dialling = 0
         self._next_round = 0.0
         self._stopping = threading.Event()
+        self._beside = threading.Condition()  # guards the count of pieces in the hands of spare threads
+        self._works_beside = 0
         self._gone_up = 0  # bytes of connections that have ended
         self._gone_down = 0
 
@@ -109,7 +113,9 @@ class Torrent:
         for thread in list(self._threads):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - self.clock.monotonic()))
-        self._remember(clean=not self._threads)
+        with self._beside:
+            written = self._beside.wait_for(lambda: not self._works_beside, max(0.0, deadline - self.clock.monotonic()))
+        self._remember(clean=written and not self._threads)
         self.content.close()
 
     def tick(self, now: float) -> float:
@@ -220,6 +226,25 @@ class Torrent:
     def write_failed(self, error: WriteError) -> None:
         """The disk refused a piece."""
         self.failed(error)
+
+    def beside(self, work: Callable[[], None]) -> bool:
+        """Have a spare thread of the session do `work`, if one is free; `join` waits for it."""
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                with self._beside:
+                    self._works_beside -= 1
+                    self._beside.notify_all()
+
+        with self._beside:
+            self._works_beside += 1
+        if self._around.finisher.offer(run):
+            return True
+        with self._beside:
+            self._works_beside -= 1
+        return False
 
     def failed(self, error: GoTorrentError) -> None:
         """Stop with a sentence; what is verified stays."""

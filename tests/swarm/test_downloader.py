@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -34,6 +35,8 @@ class Home:
         self.verified: list[int] = []
         self.bad: list[tuple[int, set[PeerLink]]] = []
         self.errors: list[WriteError] = []
+        self.spare_thread = False
+        self.taken_on: list[Callable[[], None]] = []
 
     def piece_verified(self, piece: int) -> None:
         self.verified.append(piece)
@@ -43,6 +46,11 @@ class Home:
 
     def write_failed(self, error: WriteError) -> None:
         self.errors.append(error)
+
+    def beside(self, work: Callable[[], None]) -> bool:
+        if self.spare_thread:
+            self.taken_on.append(work)
+        return self.spare_thread
 
 
 class Talk:
@@ -111,6 +119,31 @@ def test_whole_pieces_are_asked_for_and_written_when_they_are_right() -> None:
     assert bytes(home.content.data) == home.data
     assert sorted(home.verified) == list(range(8))
     assert talk.downloader.outstanding == 0
+
+
+@pytest.mark.parametrize("corrupt", [False, True])
+def test_a_spare_thread_finishes_a_piece_while_the_owner_goes_on(corrupt: bool) -> None:
+    home = Home()
+    home.spare_thread = True
+    talk = Talk(home)
+    mine = [request for request in talk.refill() if request[0] == talk.requests[0][0]]
+    talk.arrive(*[talk.block(request, corrupt=corrupt) for request in mine])
+    assert (home.verified, home.bad, len(home.taken_on)) == ([], [], 1)
+    talk.refill()
+    assert not [request for request in talk.requests[len(mine) :] if request[0] == mine[0][0] and request not in mine]
+    home.taken_on.pop()()
+    home.manager.check_invariants()
+    assert (home.verified, home.bad) == (([], [(mine[0][0], {talk.link})]) if corrupt else ([mine[0][0]], []))
+    assert home.manager.have.count == (not corrupt)
+
+
+def test_with_little_memory_the_owner_finishes_each_piece_itself() -> None:
+    home = Home(budget=3)
+    home.spare_thread = True
+    talk = Talk(home)
+    talk.arrive(*[talk.block(request) for request in talk.refill()])
+    assert home.verified
+    assert not home.taken_on
 
 
 def test_it_asks_again_when_a_quarter_of_the_window_is_free() -> None:

@@ -1,0 +1,68 @@
+"""Spare threads that hash and write full pieces while those who received them go on receiving. No BEP rules it.
+
+One fast peer is one thread, and hashing and writing are most of its work: with a second processor idle, that peer would be half
+as fast as it could be. There is no queue: a piece is taken at once by a thread that has nothing to do, or not at all, and then its
+owner finishes it as usual. So nothing piles up, and where many peers keep all processors busy, little changes hands.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+MAX_THREADS = 4
+"""More than a download of ten gigabits a second keeps busy."""
+
+_log = logging.getLogger(__name__)
+
+
+class Finisher:
+    """The spare threads of one session: one less than there are processors. They start when the first piece comes."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._limit = min(MAX_THREADS, (os.cpu_count() or 1) - 1) if threads is None else threads
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._threads: list[threading.Thread] = []
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._stopped = False
+
+    def offer(self, work: Callable[[], None]) -> bool:
+        """Whether a thread that has nothing to do has taken `work` on; it must not raise. Never waits."""
+        with self._lock:
+            if self._stopped:
+                return False
+            if self._idle:
+                self._idle -= 1
+            elif len(self._threads) < self._limit:
+                thread = threading.Thread(target=self._run, name="finisher")
+                try:
+                    thread.start()
+                except RuntimeError:  # the system has no thread left
+                    return False
+                self._threads.append(thread)
+            else:
+                return False
+        self._work.put(work)
+        return True
+
+    def stop(self) -> None:
+        """End the threads, after what they have taken on. Idempotent."""
+        with self._lock:
+            self._stopped = True
+        for _ in self._threads:
+            self._work.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            try:
+                work()
+            except Exception:
+                _log.exception("finishing a piece")
+            with self._lock:
+                self._idle += 1
