@@ -37,10 +37,7 @@ class Stream:
         if self.portable:
             sock.setblocking(False)
         else:
-            sock.settimeout(None)
-            whole = int(tick)
-            timeout = struct.pack("ll", whole, int((tick - whole) * 1_000_000))
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+            wait_at_most(sock, tick)
             self._poll = select.poll()
             self._poll.register(sock.fileno(), select.POLLIN | select.POLLOUT)
 
@@ -92,6 +89,24 @@ class Stream:
     def close(self) -> None:
         """Free the descriptor. Only the owner calls it, so that a number is never reused under somebody."""
         self.sock.close()
+
+
+def wait_at_most(sock: socket.socket, seconds: float) -> None:
+    """Let accepting and receiving on `sock` wait this long; then they raise `BlockingIOError` or `TimeoutError`."""
+    if PORTABLE:
+        sock.settimeout(seconds)
+        return
+    sock.settimeout(None)
+    whole = int(seconds)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", whole, int((seconds - whole) * 1_000_000)))
+
+
+def wake(sock: socket.socket) -> None:
+    """End the waiting of other threads on `sock`, which is not used any more; where the system cannot, their time-out does."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:  # said of a socket without a connection, and works all the same
+        pass
 
 
 def wait_connected(sock: socket.socket, seconds: float) -> bool:

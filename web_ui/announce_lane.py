@@ -1,38 +1,41 @@
 """The short way of an announce over HTTP: answered as soon as it is accepted, before waitress and Flask. BEP 3 rules it.
 
-A thread of its own accepts all connections. One whose first bytes are exactly one whole `GET /announce...` head is answered here
-by the same function that the Flask route asks, and closed. Every other one (a head in pieces, another method or path, a body, a
-proxy of ours, anything unusual) is handed on with the bytes that were read, and goes the ordinary way. So a thousand slow
-connections, which waitress looks at one by one, delay no announce.
+A thread for each listening socket accepts all connections. One whose first bytes are exactly one whole `GET /announce...` head is
+answered here by the same function that the Flask route asks, and closed. Every other one (a head in pieces, another method or
+path, a body, a proxy of ours, anything unusual) is handed on with the bytes that were read, and goes the ordinary way. So a
+thousand slow connections, which waitress looks at one by one, delay no announce.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-import selectors
 import socket
 import threading
 from collections.abc import Callable, Sequence
 
 from gotorrent.clock import Clock
+from gotorrent.system import wait_at_most, wake
 from gotorrent.tracker.announce import MAX_QUERY, announce
 from gotorrent.tracker.counters import HTTP4, HTTP6
 from gotorrent.tracker.tracker import Tracker
 
-BATCH = 64  # connections accepted between two looks at the clock
+TICK = 0.5  # seconds after which a thread that waits looks whether it shall stop
 DEFER_SECONDS = 5  # for which the system keeps a connection to itself that has sent nothing yet
 RETRY_SECONDS = 0.1  # after the system could not give us another connection
 MAX_HEAD = MAX_QUERY  # bytes
 
 HandOn = Callable[[socket.socket, socket.socket, tuple[str, int], bytes], None]
 
+_DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)  # where it is missing, the connection itself is made not to block
 _HEAD = re.compile(rb"GET /announce(?:/([!-$&-.0->@-~]+))?\?([!\"$-~]+) HTTP/1\.[01]\r\n")
 _UNUSUAL = re.compile(rb"\r\n(?:content-length|transfer-encoding|expect|upgrade)[ \t]*:", re.IGNORECASE)
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n"
 )
+
+_LOOPBACK = bytes((127, 0, 0, 1))  # who asks from there reaches us there
 
 _log = logging.getLogger(__name__)
 
@@ -49,78 +52,73 @@ class AnnounceLane:
     """Accepts on listening sockets from `start` to `stop`. The sockets stay the caller's."""
 
     def __init__(self, tracker: Tracker, sockets: Sequence[socket.socket], clock: Clock, hand_on: HandOn) -> None:
-        """`hand_on` takes over, in the lane's thread: listening socket, connection (not blocking), its address, bytes read."""
+        """`hand_on` takes over, in the lane's thread: listening socket, connection, its address, bytes read."""
         self._tracker = tracker
         self._sockets = sockets
         self._clock = clock
         self._hand_on = hand_on
         self._stopping = threading.Event()
-        self._wake, self._waker = socket.socketpair()
-        self._thread = threading.Thread(target=self._run, name="tracker-accept")
+        self._threads = [
+            threading.Thread(target=self._run, args=(sock,), name=f"tracker-accept-{number}") for number, sock in enumerate(sockets)
+        ]
 
     def start(self) -> None:
         """Begin to accept."""
         for sock in self._sockets:
-            sock.setblocking(False)
+            wait_at_most(sock, TICK)
             if hasattr(socket, "TCP_DEFER_ACCEPT"):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_SECONDS)
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End the thread. May be repeated."""
+        """End the threads. May be repeated. Nobody can connect any more."""
         self._stopping.set()
-        self._waker.close()  # whoever waits sees the other end closed
-        if self._thread.ident is not None:
-            self._thread.join()
-        self._wake.close()
+        for sock, thread in zip(self._sockets, self._threads, strict=True):
+            if thread.ident is not None:
+                wake(sock)
+                thread.join()
 
-    def _run(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            for sock in (*self._sockets, self._wake):
-                selector.register(sock, selectors.EVENT_READ)
-            while not self._stopping.is_set():
-                for key, _ in selector.select():
-                    if key.fileobj is not self._wake:
-                        self._accept(key.fileobj)  # type: ignore[arg-type]
-
-    def _accept(self, listener: socket.socket) -> None:
-        """Take what waits on one listening socket, at most a batch."""
-        now = self._clock.monotonic()
-        try:
-            for _ in range(BATCH):
+    def _run(self, listener: socket.socket) -> None:
+        """The life of one thread."""
+        while not self._stopping.is_set():
+            try:
                 connection, address = listener.accept()
-                connection.setblocking(False)
-                try:
-                    data = connection.recv(MAX_HEAD)
-                except BlockingIOError:
-                    self._hand_on(listener, connection, address, b"")
-                    continue
-                except OSError:
-                    connection.close()
-                    continue
-                if not data:
-                    connection.close()
-                elif not self._answered(connection, address[0], data, now):
-                    self._hand_on(listener, connection, address, data)
-        except BlockingIOError:
-            return
-        except OSError as error:  # no more descriptors, or the network went: the waiting ones keep waiting
-            _log.warning("a connection could not be accepted: %s", error)
-            self._stopping.wait(RETRY_SECONDS)
+            except (BlockingIOError, TimeoutError):
+                continue
+            except OSError as error:  # no more descriptors, or the network went: those who come keep waiting
+                if not self._stopping.wait(RETRY_SECONDS):
+                    _log.warning("a connection could not be accepted: %s", error)
+                continue
+            try:
+                if not _DONT_WAIT:
+                    connection.setblocking(False)
+                data = connection.recv(MAX_HEAD, _DONT_WAIT)
+            except BlockingIOError:
+                self._hand_on(listener, connection, address, b"")
+                continue
+            except OSError:
+                data = b""
+            if not data:
+                connection.close()
+            elif not self._answered(connection, address[0], data):
+                self._hand_on(listener, connection, address, data)
 
-    def _answered(self, connection: socket.socket, host: str, data: bytes, now: float) -> bool:
+    def _answered(self, connection: socket.socket, host: str, data: bytes) -> bool:
         """Answer and close a connection that begins with an announce; False when this one is not for us."""
         tracker = self._tracker
         found = read_head(data)
         if found is None or not tracker.store.immediate:
             return False
-        source = socket.inet_pton(connection.family, host.partition("%")[0])
+        family = connection.family
+        source = socket.inet_pton(family, host.partition("%")[0])
         if tracker.proxies is not None and source in tracker.proxies:
             return False
         try:
-            local = socket.inet_pton(connection.family, connection.getsockname()[0].partition("%")[0])
+            local = source if source == _LOOPBACK else socket.inet_pton(family, connection.getsockname()[0].partition("%")[0])
+            now = self._clock.monotonic()
             body = announce(tracker, found[1], source, local, now, HTTP4 if len(source) == 4 else HTTP6, found[0])
-            connection.send(_ANSWER % len(body) + body)
+            connection.send(_ANSWER % len(body) + body, _DONT_WAIT)  # it is small enough to be taken whole
         except OSError:
             pass  # it has gone
         finally:

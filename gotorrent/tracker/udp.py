@@ -8,13 +8,13 @@ without a valid connection id is never answered with more bytes than it had; not
 from __future__ import annotations
 
 import logging
-import selectors
 import socket
 import threading
 from collections.abc import Sequence
 
 from gotorrent.clock import Clock
 from gotorrent.errors import TrackerError
+from gotorrent.system import wait_at_most, wake
 from gotorrent.tracker.announce import as_reachable, count, decide, has_loopback
 from gotorrent.tracker.connection_ids import ConnectionIds
 from gotorrent.tracker.counters import UDP4, UDP6
@@ -38,7 +38,7 @@ from gotorrent.wire.udp_tracker import (
 
 MAX_PACKET = 2048  # bytes read of one packet; a scrape of 74 has 1 496
 MAX_PEERS6 = 74  # IPv6 peers of one answer, so that it stays below MAX_REPLY; of IPv4 the most that is given fits
-BATCH = 256  # packets between two looks at the clock
+TICK = 0.5  # seconds after which a thread that waits looks whether it shall stop
 BUFFER = 1 << 20  # bytes of packets that may wait in the system
 WAITING_THREADS = 8  # per family, when the store has to ask another program
 _STALE = "this connection id is forged or older than two minutes: ask for a new one"
@@ -54,13 +54,13 @@ class UdpServer:
         self._sockets = list(sockets)
         self._clock = clock
         self._ids = ConnectionIds()
-        self._wake, self._waker = socket.socketpair()
+        self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start the threads."""
         for sock in self._sockets:
-            sock.setblocking(False)
+            wait_at_most(sock, TICK)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
             door = UDP4 if sock.family == socket.AF_INET else UDP6
             for number in range(1 if self._tracker.store.immediate else WAITING_THREADS):
@@ -71,51 +71,47 @@ class UdpServer:
 
     def stop(self) -> None:
         """End the threads and close the sockets. May be repeated."""
-        self._waker.close()  # whoever waits sees the other end closed
+        self._stopping.set()
+        for sock in self._sockets:
+            wake(sock)
         for thread in self._threads:
             thread.join()
-        self._wake.close()
         for sock in self._sockets:
             sock.close()
 
     def _serve(self, sock: socket.socket, door: int) -> None:
         """The life of one thread."""
         buffer = bytearray(MAX_PACKET)
-        with selectors.DefaultSelector() as selector:
-            selector.register(sock, selectors.EVENT_READ)
-            selector.register(self._wake, selectors.EVENT_READ)
-            while all(key.fileobj is sock for key, _ in selector.select()):
-                try:
-                    self._drain(sock, door, buffer)
-                except OSError as error:  # the network went, or the system has no memory: not the end of the tracker
-                    _log.info("a UDP packet could not be received: %s", error)
-
-    def _drain(self, sock: socket.socket, door: int, buffer: bytearray) -> None:
-        """Answer what has come in so far, at most a batch."""
-        now = self._clock.monotonic()
-        receive, send, announce = sock.recvfrom_into, sock.sendto, self._announce
-        announced = 0
-        try:
-            for _ in range(BATCH):
+        receive, send, announce, monotonic = sock.recvfrom_into, sock.sendto, self._announce, self._clock.monotonic
+        counters, stopped = self._tracker.counters, self._stopping.is_set
+        while True:
+            try:
                 size, address = receive(buffer)
+            except (BlockingIOError, TimeoutError):
+                size = 0
+            except OSError as error:  # the network went, or the system has no memory: not the end of the tracker
+                _log.info("a UDP packet could not be received: %s", error)
+                self._stopping.wait(TICK)
+                size = 0
+            if not size:
+                if stopped():
+                    return
+                continue
+            now = monotonic()
+            try:
+                reply = announce(buffer, size, address, door, now)
+                if reply is not None:
+                    with counters.lock:
+                        counters.announces[door] += 1
+                else:
+                    reply = self._other(bytes(buffer[:size]), address[0], door, now)
+            except TrackerError as error:
+                reply = self._refuse(buffer, door, str(error))
+            if reply:
                 try:
-                    reply = announce(buffer, size, address, door, now)
-                    if reply is not None:
-                        announced += 1
-                    else:
-                        reply = self._other(bytes(buffer[:size]), address[0], door, now)
-                except TrackerError as error:
-                    reply = self._refuse(buffer, door, str(error))
-                if reply:
-                    try:
-                        send(reply, address)
-                    except OSError:  # unreachable, or the queue is full: this answer is lost, as any packet may be
-                        continue
-        except BlockingIOError:
-            pass
-        finally:
-            with self._tracker.counters.lock:
-                self._tracker.counters.announces[door] += announced
+                    send(reply, address)
+                except OSError:  # unreachable, or the queue is full: this answer is lost, as any packet may be
+                    continue
 
     def _announce(self, packet: bytearray, size: int, address: tuple[str, int], door: int, now: float) -> bytes | None:
         """The answer to an announce; None when this is none, or none with a valid connection id. Raises `TrackerError`."""

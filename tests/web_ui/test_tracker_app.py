@@ -105,8 +105,16 @@ class TestClients:
         _, body = get(server, ANNOUNCE.replace("6881", "6882").replace("left=0", "left=1"))
         assert bencodepy.decode(body)[b"peers"] == b"\x7f\0\0\1\x1a\xe1"
 
-    @pytest.mark.parametrize("door", ["web_ui.announce_lane", "web_ui.tracker_app"])
-    @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.5", "::1"])
+    @pytest.mark.parametrize(
+        ("door", "host"),
+        [
+            ("web_ui.tracker_app", "127.0.0.1"),
+            ("web_ui.tracker_app", "127.0.0.5"),
+            ("web_ui.tracker_app", "::1"),
+            ("web_ui.announce_lane", "127.0.0.1"),
+            ("web_ui.announce_lane", "::1"),
+        ],
+    )
     def test_the_tracker_knows_at_which_of_its_addresses_it_was_asked(self, server, monkeypatch, host, door):
         asked = []
         monkeypatch.setattr(f"{door}.announce", lambda *arguments: asked.append(arguments[2:4]) or b"de")
