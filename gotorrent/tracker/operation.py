@@ -54,10 +54,9 @@ class Operation:
         self._dialback = DialBack(clock) if config.dial_back else None
         self.tracker.watch = self._dialback
         self._state = Path(config.state_file).expanduser() if self._memory and config.state_file not in NOT_KEPT else None
-        self._saved: dict[bytes, int] = {}
         if self._state is not None and self._memory is not None:
-            self._saved = read_completed(self._state)
-            self._memory.restore(self._saved)
+            self._memory.restore(read_completed(self._state))
+        self._saved = 0 if self._memory is None else self._memory.totals().downloaded
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tracker-upkeep")
 
@@ -117,11 +116,11 @@ class Operation:
         """Keep the counts, if they have changed. A disk that is full costs a warning, not the tracker."""
         if self._memory is None or self._state is None:
             return
-        counts = self._memory.downloads()
-        if counts == self._saved:
+        downloaded = self._memory.totals().downloaded
+        if downloaded == self._saved:
             return
         try:
-            write_completed(self._state, counts)
-            self._saved = counts
+            write_completed(self._state, self._memory.downloads())
+            self._saved = downloaded
         except WriteError as error:
             _log.warning("completed downloads are not saved: %s", error)

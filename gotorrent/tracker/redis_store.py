@@ -161,6 +161,8 @@ class RedisStore:
 
     def __init__(self, config: TrackerConfig, url: str) -> None:
         """Nothing is sent yet: a Redis that is away is found out by the first request. `UsageError` for a URL that is none."""
+        self.config = config
+        self.place = _place(url)
         try:
             import redis
             from redis.backoff import NoBackoff
@@ -169,8 +171,6 @@ class RedisStore:
             raise UsageError(
                 "-store redis:// needs the Python package redis, which is not installed: python -m pip install redis"
             ) from None
-        self.config = config
-        self.place = _place(url)
         self._error: type[Exception] = redis.RedisError
         self._refusal: type[Exception] = redis.ResponseError
         pool = redis.BlockingConnectionPool.from_url(

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gotorrent.config import TrackerConfig
 from gotorrent.tracker.access import add_key
+from gotorrent.wire.udp_tracker import announce_request, connect_request, read_announced, read_connected
 from tests.waiting import wait_until
 from web_ui import tracker_server
 from web_ui.tracker_server import TrackerServer
@@ -136,6 +137,26 @@ class TestPasskeys:
             _, body = get(server, f"/announce/{wrong}?{QUERY}")
             assert b"does not know your key" in body or b"nothing at this address" in body, wrong
         assert server.tracker.store.totals().seeds == 1
+
+    def test_over_udp_the_key_comes_in_the_url_option(self, serve, tmp_path, key):
+        server = serve(passkey_file=str(tmp_path / "keys"))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(5)
+            sock.connect(("127.0.0.1", server.udp_port))
+
+            def ask(packet):
+                sock.send(packet)
+                return sock.recv(2048)
+
+            connection = read_connected(ask(connect_request(b"abcd")), b"abcd")
+
+            def announce(url):
+                return ask(announce_request(connection, b"abcd", b"a" * 20, b"b" * 20, 6881, left=1, url=url))
+
+            assert read_announced(announce(f"/announce/{key}?x=1".encode()), b"abcd")
+            for url in (b"", b"/announce", b"/announce/" + b"0" * 32, b"/" + key.encode(), key.encode()):
+                assert b"key" in announce(url)[8:]
+        assert server.tracker.store.totals().leechers == 1
 
     def test_a_key_that_was_revoked_stops_working(self, serve, tmp_path, key, monkeypatch):
         monkeypatch.setattr("gotorrent.tracker.operation.TICK", 0.02)
