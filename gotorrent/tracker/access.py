@@ -167,8 +167,6 @@ class Access:
         self._allow = _watched(allow_file, read_hashes)
         self._deny = _watched(deny_file, read_hashes)
         self._keys = _watched(passkey_file, read_keys)
-
-        self.private = bool(passkey_file)
         self.open = not (allow_file or deny_file or passkey_file)
 
     def refusal_of_torrent(self, info_hash: bytes) -> str | None:

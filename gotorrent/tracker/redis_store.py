@@ -187,14 +187,9 @@ class RedisStore:
         self._sweep = self._script(_SWEEP)
         self._lock = threading.Lock()
         self._try_at = 0.0
-        self._trouble = ""
+        self._down = False
         self._ahead = 0.0  # seconds from the callers' clock to Redis's
         self._look_at_clock = 0.0
-
-    @property
-    def trouble(self) -> str:
-        """Why Redis could not be asked the last time; "" when it could."""
-        return self._trouble
 
     def announce(self, info_hash: bytes, peer: bytes, event: int, seed: bool, want: int, both: bool, now: float) -> Found:
         """See `Store.announce`."""
@@ -270,7 +265,7 @@ class RedisStore:
         """What Redis answers. `TrackerError` when it does not, or has not a moment ago, or refuses."""
         now = SYSTEM_CLOCK.monotonic()
         with self._lock:
-            if self._trouble:
+            if self._down:
                 if now < self._try_at:
                     raise self._away()
                 self._try_at = now + AWAY_SECONDS + ANSWER_SECONDS  # this thread tries; the others need not wait with it
@@ -282,15 +277,15 @@ class RedisStore:
                     f"this tracker is full: it keeps {self.config.max_peers} peers at most; try again later or use another tracker"
                 ) from None
             with self._lock:
-                if not self._trouble:
+                if not self._down:
                     _log.warning("Redis at %s does not do its work: %s", self.place, _one_line(error))
-                self._trouble = f"Redis at {self.place} does not do its work"
+                self._down = True
                 at_once = isinstance(error, self._refusal)  # a refusal, as for want of memory, keeps nobody waiting
                 self._try_at = 0.0 if at_once else SYSTEM_CLOCK.monotonic() + AWAY_SECONDS
             raise self._away() from None
-        if self._trouble:
+        if self._down:
             with self._lock:
-                self._trouble = ""
+                self._down = False
             _log.warning("Redis at %s works again", self.place)
         return answer
 

@@ -124,7 +124,7 @@ class TestKeys:
         other = add_key(path, "Boole", "2026-11-24")
         assert len(key) == 32 and key != other
         rules = Access("", "", str(path))
-        assert rules.private
+        assert not rules.open
         assert rules.refusal_of_key(key.encode()) is None
         assert revoke_key(path, key).name == "Ada Lovelace"
         assert len(rules.refresh()[0]) == 1
@@ -146,7 +146,7 @@ class TestKeys:
 
     def test_an_open_tracker_ignores_keys(self):
         rules = Access("", "", "")
-        assert not rules.private
+        assert rules.open
         assert rules.refusal_of_key(b"") is rules.refusal_of_key(b"anything") is None
 
     def test_the_file_is_for_its_owner_and_holds_no_key(self, path):
