@@ -28,7 +28,7 @@ MAX_HEAD = MAX_QUERY  # bytes
 HandOn = Callable[[socket.socket, socket.socket, tuple[str, int], bytes], None]
 
 _DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)  # where it is missing, the connection itself is made not to block
-_HEAD = re.compile(rb"GET /announce(?:/([!-$&-.0->@-~]+))?\?([!\"$-~]+) HTTP/1\.[01]\r\n")
+_HEAD = re.compile(rb"GET /announce(?:/([\w-]+))?\?([!\"$-~]+) HTTP/1\.[01]\r\n")
 _UNUSUAL = re.compile(rb"\r\n(?:content-length|transfer-encoding|expect|upgrade)[ \t]*:", re.IGNORECASE)
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n"

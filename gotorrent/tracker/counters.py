@@ -12,7 +12,7 @@ RECENT = 200  # events that the dashboard can look back on
 
 
 class Event(NamedTuple):
-    """A peer (compact) that started, completed or stopped (`event` as in `store`): at monotonic second `when`, through which door."""
+    """A peer (compact) that started, completed or stopped (`event` as in `store`), when (monotonic seconds), through which door."""
 
     when: float
     event: int
