@@ -3,7 +3,8 @@
 Seen from a test it is `LibtorrentPeer`; run as `python -m tests.interop.libtorrent_peer` it is the peer itself, which answers
 each line on its input with one line of JSON and leaves (announcing that it stopped) when its input ends. Found by trying it:
 session-wide rate limits do not apply on 127/8, so limits are set per torrent; several peers on one address must be allowed; with
-uTP (BEP 29) on, it takes 6 s before it tries TCP. The rest is libtorrent's default, so it offers encryption first.
+uTP (BEP 29) on, it takes 6 s before it tries TCP; its SSRF mitigation refuses to scrape a tracker on loopback; a session that ends
+does not say `stopped` over UDP, a torrent that is paused does. The rest is libtorrent's default, so it offers encryption first.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import argparse
 import json
 import sys
 import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.interop.programs import Program
 from tests.waiting import wait_until
+
+LEAVE_SECONDS = 3.0  # for the tracker to answer to `stopped`
+_SCRAPED = ("complete", "downloaded", "incomplete")  # in the order of a UDP scrape
 
 
 class LibtorrentPeer(Program):
@@ -31,11 +37,17 @@ class LibtorrentPeer(Program):
         upload_limit: int = 0,
         download_limit: int = 0,
         host: str = "127.0.0.1",
+        port: int = 0,
+        prefix: Sequence[str] = (),
     ) -> None:
-        """Limits are bytes per second, 0 = none. Returns when the data is checked and the port is open."""
+        """Limits are bytes per second, 0 = none. Returns when the data is checked and the port is open.
+
+        `host` and `port` are where it listens (without a port, on a different one at each address), `prefix` the command that
+        runs it elsewhere (`namespaces.Cable`).
+        """
         limits = ["--upload-limit", str(upload_limit), "--download-limit", str(download_limit)]
-        arguments = [str(torrent), str(folder), *limits, "--host", host]
-        super().__init__([sys.executable, "-m", __name__, *arguments], log, piped=True)
+        arguments = [str(torrent), str(folder), *limits, "--listen", f"{host}:{port}"]
+        super().__init__([*prefix, sys.executable, "-m", __name__, *arguments], log, piped=True)
         wait_until(lambda: self.status()["ready"], 20, "libtorrent has checked its data")
         self.port: int = self.status()["port"]
 
@@ -46,6 +58,11 @@ class LibtorrentPeer(Program):
     def limit_download(self, rate: int) -> None:
         """From now on at most `rate` bytes per second, 0 = no limit."""
         self._ask(f"download-limit {rate}")
+
+    def scrape(self, expected: tuple[int, int, int]) -> None:
+        """Scrape once (BEP 48, 15) and return as soon as the answer is `expected`: seeds, downloads, leechers."""
+        self._ask("scrape")
+        wait_until(lambda: self.status()["scrape"] == [*expected], 10, f"libtorrent scrapes {expected}")
 
     def _ask(self, question: str) -> dict[str, Any]:
         assert self.process.stdin is not None
@@ -84,11 +101,11 @@ def _create(lt: Any, options: argparse.Namespace) -> None:
     options.torrent.write_bytes(lt.bencode(builder.generate()))
 
 
-def _session(lt: Any, host: str) -> Any:
+def _session(lt: Any, listen: str) -> Any:
     category = lt.alert_category
     return lt.session(
         {
-            "listen_interfaces": f"{host}:0",
+            "listen_interfaces": listen,
             "enable_dht": False,
             "enable_lsd": False,
             "enable_upnp": False,
@@ -97,6 +114,7 @@ def _session(lt: Any, host: str) -> Any:
             "enable_incoming_utp": False,
             "allow_multiple_connections_per_ip": True,
             "min_announce_interval": 1,
+            "ssrf_mitigation": False,
             "alert_queue_size": 100_000,
             "alert_mask": category.error | category.status | category.tracker | category.connect | category.peer,
         }
@@ -113,14 +131,21 @@ def _answer(handle: Any, session: Any) -> dict[str, Any]:
         "downloaded": status.total_payload_download,
         "progress": status.progress,
         "peers": [f"{peer.ip} {peer.client!r}" for peer in handle.get_peer_info()],
+        "scrape": [max((t[f"scrape_{what}"] for t in handle.trackers()), default=-1) for what in _SCRAPED],
     }
 
 
-def _log_alerts(session: Any, stopped: threading.Event) -> None:
-    while not stopped.is_set():
-        session.wait_for_alert(200)
+def _log_alerts(session: Any, leaving: threading.Event) -> None:
+    """Print what libtorrent says until it has told the tracker that it leaves, or could not within `LEAVE_SECONDS`."""
+    deadline, stopping, told = 0.0, False, False
+    while not told and (not deadline or time.monotonic() < deadline):
+        session.wait_for_alert(100)
         for alert in session.pop_alerts():
             print(alert.what(), alert.message(), file=sys.stderr, flush=True)
+            stopping = stopping or (alert.what() == "tracker_announce" and "(stopped)" in alert.message())
+            told = told or (stopping and alert.what() in ("tracker_reply", "tracker_error"))
+        if leaving.is_set() and not deadline:
+            deadline = time.monotonic() + LEAVE_SECONDS
 
 
 def main() -> None:
@@ -130,7 +155,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--upload-limit", type=int, default=0)
     parser.add_argument("--download-limit", type=int, default=0)
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="ADDRESS:PORT")
     parser.add_argument("--create", metavar="TRACKER")
     parser.add_argument("--piece-length", type=int, default=65_536)
     options = parser.parse_args()
@@ -140,22 +165,25 @@ def main() -> None:
     if options.create is not None:
         _create(lt, options)
         return
-    session = _session(lt, options.host)
+    session = _session(lt, options.listen)
     torrent = lt.load_torrent_file(str(options.torrent))
     torrent.save_path = str(options.folder)
     torrent.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
     handle = session.add_torrent(torrent)
     handle.set_upload_limit(options.upload_limit)
     handle.set_download_limit(options.download_limit)
-    stopped = threading.Event()
-    logger = threading.Thread(target=_log_alerts, args=(session, stopped))
+    leaving = threading.Event()
+    logger = threading.Thread(target=_log_alerts, args=(session, leaving))
     logger.start()
     for line in sys.stdin:
         command, *values = line.split()
         if command == "download-limit":
             handle.set_download_limit(int(values[0]))
+        elif command == "scrape":
+            handle.scrape_tracker()
         print(json.dumps(_answer(handle, session)), flush=True)
-    stopped.set()
+    handle.pause()
+    leaving.set()
     logger.join()
 
 

@@ -57,6 +57,16 @@ class Transmission(Program):
         checking = (1, 2)
         return min((0.0 if one["status"] in checking else float(one["percentDone"]) for one in torrents), default=0.0)
 
+    def stop_torrents(self) -> None:
+        """Leave all swarms, and tell their trackers."""
+        self._call("torrent-stop", {})
+
+    def counts(self) -> tuple[int, int, int]:
+        """What its tracker said of its one torrent: seeds, downloads, leechers (BEP 48, 15); -1 for what it did not say."""
+        (torrent,) = self._call("torrent-get", {"fields": ["trackerStats"]})["torrents"]
+        (tracker,) = torrent["trackerStats"]
+        return tracker["seederCount"], tracker["downloadCount"], tracker["leecherCount"]
+
     def _answers(self) -> bool:
         try:
             self._call("session-get", {})
