@@ -164,6 +164,9 @@ class TestReload:
         operated = run(deny_file=str(tmp_path / "deny"))
         assert operated.reload(operated.tracker.config) == []
 
+    def test_it_names_settings_that_exist(self):
+        assert {field.name for field in dataclasses.fields(TrackerConfig)} > operation.RELOADED
+
     def test_peers_are_kept(self, run):
         operated = run()
         announce(operated)
