@@ -41,23 +41,21 @@ def default_profile() -> Path:
 
 
 @contextmanager
-def open_profile(path: Path | None = None, *, separate: bool = False) -> Iterator[Profile]:
+def open_profile(path: Path | None = None) -> Iterator[Profile]:
     """Lock `path`, or the usual folder, for the length of a `with` block. UsageError when `path` is in use; WriteError.
 
-    The usual folder in use, or `separate`, gives a temporary one that is removed at the end.
+    The usual folder in use gives a temporary one that is removed at the end.
     """
     wanted = path or default_profile()
-    if not separate:
-        lock = _lock(wanted)
-        if lock is not None:
-            with lock:
-                yield Profile(wanted)
-            return
-        if path is not None:
-            raise UsageError(f"the profile {path} is in use by another client: stop that one, or use another -profile")
+    lock = _lock(wanted)
+    if lock is not None:
+        with lock:
+            yield Profile(wanted)
+        return
+    if path is not None:
+        raise UsageError(f"the profile {path} is in use by another client: stop that one, or use another -profile")
     with tempfile.TemporaryDirectory(prefix="gotorrent-") as folder:
-        notice = "" if separate else f"another client uses {wanted}: this one runs beside it, and forgets its state when it ends"
-        yield Profile(Path(folder), notice)
+        yield Profile(Path(folder), f"another client uses {wanted}: this one runs beside it, and forgets its state when it ends")
 
 
 def _lock(folder: Path) -> IO[bytes] | None:

@@ -78,7 +78,6 @@ class Torrent:
         self.state: State = "checking"
         self.error: GoTorrentError | None = None
         self.checked = 0.0
-        self.found_on_disk = False
         self._around = around
         self._prepare = Preparation(metainfo, self.content, ResumeFile(around.profile, metainfo, folder), force=force)
         self._choosing = threading.Lock()  # one choke round at a time: two would cross on the wire; taken before `_lock`
@@ -280,7 +279,6 @@ class Torrent:
     def _check(self) -> None:
         try:
             have = self._prepare.run(self._stopping, self._note_progress)
-            self.found_on_disk = have.count > 0
             self.manager = PieceManager(self.metainfo.layout, have, self.config.unverified_mib * 2**20)
         except GoTorrentError as error:
             self.failed(error)

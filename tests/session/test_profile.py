@@ -95,13 +95,6 @@ def test_two_in_one_process_are_two_as_well(tmp_path: Path) -> None:
         pass
 
 
-def test_a_separate_client_needs_no_lock_and_no_notice(home: Path) -> None:
-    with open_profile(separate=True) as one, open_profile(separate=True) as two:
-        assert one.path != two.path
-        assert one.notice == two.notice == ""
-    assert not home.exists()
-
-
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
