@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
 from queue import SimpleQueue
 
@@ -24,15 +25,16 @@ class Finisher:
 
     def __init__(self, threads: int | None = None) -> None:
         self._limit = min(MAX_THREADS, (os.cpu_count() or 1) - 1) if threads is None else threads
-        self._lock = threading.Lock()
+        self._done = threading.Condition()  # guards the counts
         self._idle = 0
+        self._running: Counter[object] = Counter()  # pieces in the hands of spare threads, by owner
         self._threads: list[threading.Thread] = []
-        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._work: SimpleQueue[tuple[object, Callable[[], object]] | None] = SimpleQueue()
         self._stopped = False
 
-    def offer(self, work: Callable[[], None]) -> bool:
-        """Whether a thread that has nothing to do has taken `work` on; it must not raise. Never waits."""
-        with self._lock:
+    def offer(self, owner: object, work: Callable[[], object]) -> bool:
+        """Whether a thread that has nothing to do has taken `work` on, which must not raise. Never waits."""
+        with self._done:
             if self._stopped:
                 return False
             if self._idle:
@@ -46,23 +48,34 @@ class Finisher:
                 self._threads.append(thread)
             else:
                 return False
-        self._work.put(work)
+            self._running[owner] += 1
+        self._work.put((owner, work))
         return True
 
     def stop(self) -> None:
         """End the threads, after what they have taken on. Idempotent."""
-        with self._lock:
+        with self._done:
             self._stopped = True
         for _ in self._threads:
             self._work.put(None)
         for thread in self._threads:
             thread.join()
 
+    def wait_for(self, owner: object, timeout: float) -> bool:
+        """Whether all that was offered by `owner` is done within `timeout` seconds."""
+        with self._done:
+            return self._done.wait_for(lambda: not self._running[owner], timeout)
+
     def _run(self) -> None:
-        while (work := self._work.get()) is not None:
+        while (taken := self._work.get()) is not None:
+            owner, work = taken
             try:
                 work()
             except Exception:
                 _log.exception("finishing a piece")
-            with self._lock:
+            with self._done:
                 self._idle += 1
+                self._running[owner] -= 1
+                if not self._running[owner]:
+                    del self._running[owner]
+                    self._done.notify_all()

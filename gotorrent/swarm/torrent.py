@@ -87,8 +87,6 @@ class Torrent:
         self._dialling = 0
         self._next_round = 0.0
         self._stopping = threading.Event()
-        self._beside = threading.Condition()  # guards the count of pieces in the hands of spare threads
-        self._works_beside = 0
         self._gone_up = 0  # bytes of connections that have ended
         self._gone_down = 0
 
@@ -112,8 +110,7 @@ class Torrent:
         for thread in list(self._threads):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - self.clock.monotonic()))
-        with self._beside:
-            written = self._beside.wait_for(lambda: not self._works_beside, max(0.0, deadline - self.clock.monotonic()))
+        written = self._around.finisher.wait_for(self, max(0.0, deadline - self.clock.monotonic()))
         self._remember(clean=written and not self._threads)
         self.content.close()
 
@@ -228,22 +225,7 @@ class Torrent:
 
     def beside(self, work: Callable[[], None]) -> bool:
         """Have a spare thread of the session do `work`, if one is free; `join` waits for it."""
-
-        def run() -> None:
-            try:
-                work()
-            finally:
-                with self._beside:
-                    self._works_beside -= 1
-                    self._beside.notify_all()
-
-        with self._beside:
-            self._works_beside += 1
-        if self._around.finisher.offer(run):
-            return True
-        with self._beside:
-            self._works_beside -= 1
-        return False
+        return self._around.finisher.offer(self, work)
 
     def failed(self, error: GoTorrentError) -> None:
         """Stop with a sentence; what is verified stays."""
