@@ -3,6 +3,7 @@
     download   our leech and libtorrent's, from our seed, from libtorrent's, and from many of our seeds at once
     seed       processor time of our seed and libtorrent's for the same leeches
     create     `-create` and mktorrent
+    tracker    our tracker and opentracker: announces per second, latency, cost, memory, a flood
     tracker-redis  announces per second with one and two tracker processes on a real Redis
     tracker-soak   minutes of mixed load on one tracker: errors, memory, latency; exit code 1 unless all was well
 
@@ -41,13 +42,18 @@ def _say(line: str) -> None:
 def main() -> None:
     """Run one benchmark and print its table; progress goes to standard error."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=["download", "seed", "create", "tracker-redis", "tracker-soak"])
+    parser.add_argument("command", choices=["download", "seed", "create", "tracker", "tracker-redis", "tracker-soak"])
     parser.add_argument("--size", type=_size, default=256 * MIB, help="256M, 1G, ... (default 256M)")
     parser.add_argument("--peers", type=_counts, default=[1, 50, 200], help="for download (default 1,50,200)")
     parser.add_argument("--runs", type=int, default=3, help="counted runs of each pair (default 3)")
     parser.add_argument("--minutes", type=float, default=10, help="for tracker-soak (default 10)")
     parser.add_argument("--rate", type=float, default=300, help="requests per second for tracker-soak (default 300)")
     options = parser.parse_args()
+    if options.command == "tracker":
+        from tests.bench import tracker
+
+        print(tracker.run(options.runs, _say))
+        return
     if options.command == "tracker-redis":
         from tests.bench import tracker_redis
 
