@@ -47,6 +47,10 @@ class RarestFirst:
             self._take_out(piece, before)
             self._insert(piece, before + step)
 
+    def within_reach(self, seeds: int) -> int:
+        """How many pieces that may be picked somebody has; `seeds` are peers with everything, which are not counted here."""
+        return self.count if seeds else self.count - len(self._buckets[0])
+
     def pick(self, bits: Bitfield) -> int | None:
         """A piece of the rarest that a peer with `bits` has, or None. It stays in until it is removed."""
         packed = bits.bytes

@@ -153,13 +153,13 @@ class PieceManager:
 
         `waiting` is what this peer has been asked for already: piece -> begin -> length.
         Owners of pieces that are not shared yet are asked to share them, so that a later call finds them. Blocks that others
-        have been asked for are given out again only when every missing piece is open ("end game").
+        have been asked for are given out again only when every missing piece that somebody has is open ("end game").
         """
         found: list[tuple[OpenPiece, list[tuple[int, int]]]] = []
         with self.lock:
             if not peer.useful:
                 return found
-            endgame = not self._picker.count
+            endgame = not self._picker.within_reach(self._seeds)
             for piece in self._open.values():
                 if piece.alone or piece.index not in peer.bits or self.state[piece.index] != IN_FLIGHT:
                     continue

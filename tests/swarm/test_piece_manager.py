@@ -321,3 +321,16 @@ def test_a_suspect_may_help_when_there_is_nothing_else() -> None:
     one.link.suspect = two.link.suspect = True
     swarm.share(one)
     swarm.run_to_the_end()
+
+
+def test_a_piece_that_nobody_has_does_not_put_off_the_end_game() -> None:
+    """A silent owner's last piece is shared with a peer that idles, though another piece is still missing everywhere."""
+    swarm = Swarm(pieces=2, blocks=2, budget=9, have=[])
+    silent, idle = swarm.join([0]), swarm.join([0])
+    swarm.ask(silent, 2)
+    swarm.ask(idle, 2)
+    assert silent.link.share_asked
+    swarm.share(silent)
+    swarm.turn(idle)
+    assert 0 in swarm.manager.have
+    swarm.manager.check_invariants()
