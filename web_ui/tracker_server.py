@@ -202,6 +202,8 @@ class _Task(WSGITask):
 class _Parser(HTTPRequestParser):
     """One request as it comes in. What Python's URL splitter refuses is a bad request, not a failure of the server."""
 
+    path = ""  # waitress logs it when the client is gone, and would have none of a request that it could not read
+
     def parse_header(self, header_plus: bytes) -> None:
         try:
             super().parse_header(header_plus)

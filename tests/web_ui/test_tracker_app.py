@@ -12,6 +12,7 @@ import time
 import bencodepy
 import pytest
 import requests
+from waitress.channel import ClientDisconnected
 
 from gotorrent import __version__
 from gotorrent.config import TrackerConfig
@@ -288,6 +289,18 @@ class TestAttacks:
             received = raw(impatient, request_head)
             assert received == b"" or received.split(b" ")[1][:1] in (b"4", b"5")
             assert get(impatient, ANNOUNCE)[0].status == 200
+        assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+    def test_a_client_that_is_gone_before_its_garbage_is_answered_is_no_error(self, server, monkeypatch, caplog):
+        answered = threading.Event()
+
+        def gone(channel, data):
+            answered.set()
+            raise ClientDisconnected
+
+        monkeypatch.setattr(tracker_server._Channel, "write_soon", gone)
+        assert raw(server, b"\x13BitTorrent protocol" + bytes(48) + b"\r\n\r\n") == b""
+        assert answered.is_set()
         assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
     def test_a_head_that_drips_is_cut_off(self, monkeypatch):
