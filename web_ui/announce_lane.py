@@ -110,7 +110,7 @@ class AnnounceLane:
         found = read_head(data)
         if found is None or not tracker.store.immediate:
             return False
-        family = connection.family
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         source = socket.inet_pton(family, host.partition("%")[0])
         if tracker.proxies is not None and source in tracker.proxies:
             return False
