@@ -143,7 +143,10 @@ class TrackerServer:
         self.stop()
 
     def _hand_on(self, listener: socket.socket, connection: socket.socket, address: tuple[str, int], data: bytes) -> None:
-        """Give a connection to waitress's thread. Called in the lane's."""
+        """Give a connection to waitress's thread; one beyond the limit is closed. Called in the lane's threads."""
+        if len(self._table) + len(self._handed) >= self._servers[0].adj.connection_limit:
+            connection.close()
+            return
         self._handed.append((listener, connection, address, data))
         self._wake()
 
@@ -153,13 +156,10 @@ class TrackerServer:
                 self._servers[0].pull_trigger()
 
     def _adopt(self) -> None:
-        """Begin what has been handed on. A connection beyond the limit is closed, a slow one waits for its turn like others."""
+        """Begin what has been handed on."""
         while self._handed:
             listener, connection, address, data = self._handed.popleft()
             server = next(server for server in self._servers if server.socket is listener)
-            if len(self._table) >= server.adj.connection_limit:
-                connection.close()
-                continue
             channel = _Channel(server, connection, address, server.adj, map=self._table)
             if data:
                 channel.received(data)
