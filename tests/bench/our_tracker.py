@@ -27,10 +27,13 @@ def main() -> None:
             print(server.port, server.udp_port, flush=True)
             sys.stdin.read()
         return
+    import logging
+
     import waitress
 
     from web_ui.tracker_app import create_app
 
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     app = create_app(Tracker(config, Swarms(config)), SYSTEM_CLOCK, HOST)
     server = waitress.create_server(app, host=HOST, port=0, threads=config.threads, connection_limit=config.connections)
     threading.Thread(target=server.run, daemon=True).start()
