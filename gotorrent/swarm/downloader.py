@@ -94,7 +94,7 @@ class Downloader:
     def take_blocks(self, messages: list[Message], at: int, buffer: bytearray, view: memoryview, now: float) -> int:
         """Handle the run of piece messages that begins at `messages[at]`; the index behind it."""
         shares, unpack, total = self._shares, PIECE_AT.unpack_from, len(messages)
-        received = stray = 0
+        blocks = received = stray = 0
         shared: list[tuple[Share, int, memoryview]] = []
         while at < total:
             kind, start, end = messages[at]
@@ -108,7 +108,7 @@ class Downloader:
                 stray += length
                 continue
             del share.asked[begin]
-            self.outstanding -= 1
+            blocks += 1
             received += length
             piece = share.piece
             if piece.shared:
@@ -119,6 +119,7 @@ class Downloader:
                 del shares[index]
                 self._manager.filled(self._link, piece)
                 self._finish(piece)
+        self.outstanding -= blocks
         if shared:
             self._copy_shared(shared)
         if received:
@@ -198,10 +199,9 @@ class Downloader:
         return share
 
     def _ask(self, share: Share, blocks: list[tuple[int, int]], requests: list[bytes]) -> int:
-        index, asked = share.piece.index, share.asked
-        for begin, length in blocks:
-            asked[begin] = length
-            requests.append(encode_request(index, begin, length))
+        index = share.piece.index
+        share.asked.update(blocks)
+        requests += [encode_request(index, begin, length) for begin, length in blocks]
         if share.todo:
             del share.todo[: len(blocks)]
         self.outstanding += len(blocks)
