@@ -1,8 +1,7 @@
-"""The whole client: its torrents, the port on which it listens, the timer, and the announcer (DESIGN of threads: see
-`docs/architecture.md`). No BEP rules it.
+"""The whole client: its torrents, the port on which it listens, the timer, and the announcer. No BEP rules it.
 
-Everything here may be called from any thread. `stop` ends all threads within about five seconds: connections first, then the
-state is saved, then each tracker that knows us is told.
+Everything here may be called from any thread; which threads and locks there are is in `docs/architecture.md`. `stop` ends all of
+them within about five seconds: connections first, then the state is saved, then each tracker that knows us is told.
 """
 
 from __future__ import annotations
