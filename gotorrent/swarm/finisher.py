@@ -1,8 +1,8 @@
 """Spare threads that hash and write full pieces while those who received them go on receiving. No BEP rules it.
 
-One fast peer is one thread, and hashing and writing are most of its work: alone it leaves a second processor idle. Handing over costs
-some processor time, so this trades work for speed. There is no queue: a piece is taken at once by a thread that has nothing to do, or
-not at all, and then its owner finishes it as usual. So nothing piles up.
+One fast peer is one thread, and hashing and writing are most of its work: alone it leaves a second processor idle. Handing over
+costs some processor time, so this trades work for speed. There is no queue: a piece is taken at once by a thread that has nothing
+to do, or not at all, and then its owner finishes it as usual. So nothing piles up.
 """
 
 from __future__ import annotations
